@@ -1,0 +1,57 @@
+# Everything runs from .venv, which the first target that needs it builds. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Each is touched when its step is done, so that an interrupted one is done again.
+TOOLS := $(VENV)/tools
+READY := $(VENV)/ready
+PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format e2e docs requirements clean
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Build the virtual environment from the hashed requirements
+
+$(TOOLS): requirements-dev.txt scripts/make-venv
+	@scripts/make-venv $(PYTHON) $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(READY): $(TOOLS) pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# On a terminal Ctrl-C goes to the exporter alone: make itself would end with 130, however cleanly the exporter stops.
+demo: $(READY) ## Run the exporter against the built-in simulator and print the URLs to open
+	@if [ -t 0 ]; then set -m; $(BIN)/spexporter demo $(ARGS); else exec $(BIN)/spexporter demo $(ARGS); fi
+
+test: $(READY) ## Run all fast tests with the coverage floor
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+check: $(READY) ## Format, lint and type checks, then `make test`
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) --no-print-directory test
+
+format: $(READY) ## Format the code and apply safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus package (promtool)
+	$(BIN)/python -m pytest tests/e2e -p no:cacheprovider
+
+docs: $(READY) ## Write the generated references anew
+	$(BIN)/python scripts/generate_docs.py
+
+requirements: $(READY) ## Pin anew, with hashes and without download addresses
+	$(PIN) pyproject.toml -o requirements.txt
+	$(PIN) pyproject.toml --extra dev -o requirements-dev.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
+		| $(PIN) - -o requirements-build.txt
+
+clean: ## Remove the virtual environment and all caches
+	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
