@@ -1,0 +1,148 @@
+"""Every error that spexporter raises on purpose.
+
+```text
+SpexporterError
+- ConfigError             the operator edits the file; exit status 2; carries every problem
+- StartError              the program cannot start here (a port in use …); exit status 1
+- TenantError             one exchange failed; its `reason` is the label value; polling goes on
+  + TenantUnreachable       no answer: DNS, connect, TLS, connection lost
+  + TenantTimeout           no whole answer in time
+  + TenantThrottled         429; carries the pause
+  + TenantUnauthorized      the token endpoint refuses us, or a second 401
+  + TenantForbidden         403: scope, user level or user context
+  + TenantNotFound          404
+  + TenantRejected          another 3xx or 4xx: our request or our address is wrong
+  + TenantServerError       5xx
+  + TenantMalformed         an answer that we cannot read
+    * AnswerTooLarge          longer than `max_answer`
+```
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class SpexporterError(Exception):
+    """Root of the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a configuration file: where it is, what is wrong and what would be right."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}:{self.line}: {self.path}: {self.message}"
+            if self.path
+            else f"{self.file}:{self.line}: {self.message}"
+        )
+
+
+class ConfigError(SpexporterError):
+    """A configuration that cannot be used; `problems` in file order, never empty."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class StartError(SpexporterError):
+    """The program cannot start; the message says which flag or file to change."""
+
+
+class TenantError(SpexporterError):
+    """One exchange with a tenant failed.
+
+    `endpoint` is from the closed list of `spexporter.sailpoint.client`; `cure` says what an operator can do, empty
+    where only waiting helps; `tracking_id` is what SailPoint's support asks for.
+    """
+
+    reason: ClassVar[str]
+
+    def __init__(self, message: str, *, endpoint: str, cure: str = "", tracking_id: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.endpoint = endpoint
+        self.cure = cure
+        self.tracking_id = tracking_id
+
+
+class TenantUnreachable(TenantError):
+    """No answer arrived."""
+
+    reason = "unreachable"
+
+
+class TenantTimeout(TenantError):
+    """No whole answer arrived in time."""
+
+    reason = "timeout"
+
+
+class TenantThrottled(TenantError):
+    """The rate limit was hit; `pause_s` is what the answer asks for, None when it names no time."""
+
+    reason = "throttled"
+
+    def __init__(self, message: str, *, endpoint: str, pause_s: float | None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.pause_s = pause_s
+
+
+class TenantUnauthorized(TenantError):
+    """The credential was refused."""
+
+    reason = "unauthorized"
+
+
+class TenantForbidden(TenantError):
+    """The credential is good but may not do this."""
+
+    reason = "forbidden"
+
+
+class TenantNotFound(TenantError):
+    """There is nothing at this path."""
+
+    reason = "not_found"
+
+
+class TenantRejected(TenantError):
+    """An answer that says our request or our address is wrong."""
+
+    reason = "rejected"
+
+
+class TenantServerError(TenantError):
+    """The tenant or its gateway broke."""
+
+    reason = "server_error"
+
+
+class TenantMalformed(TenantError):
+    """An answer that cannot be read."""
+
+    reason = "malformed"
+
+
+class AnswerTooLarge(TenantMalformed):
+    """An answer longer than `max_answer` allows."""
+
+
+# The values of the label `reason`, in the order in which they are documented.
+REASONS = (
+    "unreachable",
+    "timeout",
+    "throttled",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "rejected",
+    "malformed",
+    "server_error",
+)

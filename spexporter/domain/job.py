@@ -1,0 +1,153 @@
+"""A job: what we were asked to watch, what we have seen of it, and what we believe."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from spexporter.domain.result import ImportResult, Outcome
+
+
+class Operation(StrEnum):
+    """What a job does; the label `operation`."""
+
+    EXPORT = "export"
+    IMPORT = "import"
+
+
+class JobState(StrEnum):
+    """The API's own words for a job's state, and two of ours; the label `state`.
+
+    Source: SailPoint API specification, schema SpConfigJob, property `status`.
+    """
+
+    NOT_STARTED = "NOT_STARTED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETE = "COMPLETE"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+    NOT_FOUND = "NOT_FOUND"  # the tenant answers 404
+    UNKNOWN = "UNKNOWN"  # a word that this version does not know
+
+    @property
+    def ended(self) -> bool:
+        """Whether the tenant will never change this state again."""
+        return self in ENDED_STATES
+
+
+ENDED_STATES = (JobState.COMPLETE, JobState.CANCELLED, JobState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class JobKey:
+    """Names one job for ever; `job_id` is the id that was asked for."""
+
+    tenant: str
+    operation: Operation
+    job_id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.operation}/{self.job_id}"
+
+
+class Source(StrEnum):
+    """Where a job id came from; the label `source`."""
+
+    CONFIG = "config"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedJob:
+    """What somebody asked us to watch. `preview` None means: to be found out from the result."""
+
+    key: JobKey
+    source: Source = Source.CONFIG
+    name: str = ""
+    max_age_s: float | None = None
+    preview: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One decoded answer about one job.
+
+    Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours.
+    `reported_id` is the `jobId` of the answer, which can differ from the one asked for.
+    """
+
+    key: JobKey
+    state: JobState
+    raw_state: str
+    observed_s: float
+    created_s: float | None = None
+    modified_s: float | None = None
+    completed_s: float | None = None
+    expires_s: float | None = None
+    message: str = ""
+    description: str = ""
+    reported_id: str = ""
+
+    @property
+    def ended_s(self) -> float | None:
+        """When the job ended: `completed`, else `modified`, which stands still after the end of an SP-Config job."""
+        if not self.state.ended:
+            return None
+        return self.completed_s if self.completed_s is not None else self.modified_s
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What we believe about one watched job. The end is frozen as it was when the final state was first seen."""
+
+    watched: WatchedJob
+    latest: Observation | None = None
+    ended_s: float | None = None
+    end_seen_s: float | None = None
+    outcome: Outcome | None = None
+    result: ImportResult | None = None
+
+    @property
+    def key(self) -> JobKey:
+        """The job's name."""
+        return self.watched.key
+
+    @property
+    def state(self) -> JobState | None:
+        """The last state seen, None before the first answer."""
+        return self.latest.state if self.latest else None
+
+    @property
+    def running(self) -> bool:
+        """Whether the tenant has said that the job exists and has not ended."""
+        return self.latest is not None and self.end_seen_s is None and self.state is not JobState.NOT_FOUND
+
+    @property
+    def preview(self) -> bool | None:
+        """Whether the import is a dry run: as declared, else as its result shows, None while unknown."""
+        if self.watched.preview is not None:
+            return self.watched.preview
+        return self.result.preview if self.result else None
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the ended job took, None where its beginning or end is not known."""
+        if self.ended_s is None or self.latest is None or self.latest.created_s is None:
+            return None
+        return max(0.0, self.ended_s - self.latest.created_s)
+
+    def outcome_of(self, result: ImportResult) -> Outcome:
+        """Say whether `result` counts: a dry run, as declared or else as it shows itself, changes nothing."""
+        preview = result.preview if self.watched.preview is None else self.watched.preview
+        return Outcome.PREVIEW if preview else Outcome.COUNTED
+
+    def seen(self, observation: Observation) -> "Job":
+        """Return what we believe after one more observation. An ended job does not change any more."""
+        if self.end_seen_s is not None:
+            return self
+        if observation.state is JobState.NOT_FOUND and self.latest:
+            # A 404 tells nothing but itself: what was known of the job stays.
+            missing = replace(
+                self.latest, state=observation.state, raw_state=observation.raw_state, observed_s=observation.observed_s
+            )
+            return replace(self, latest=missing)
+        if not observation.state.ended:
+            return replace(self, latest=observation)
+        return replace(self, latest=observation, ended_s=observation.ended_s, end_seen_s=observation.observed_s)

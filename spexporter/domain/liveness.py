@@ -1,0 +1,38 @@
+"""Whether the daemon is alive and ready, from what its parts last said. Times are monotonic seconds."""
+
+from collections.abc import Iterable
+
+# A scheduler beats every 5 s even with nothing to do.
+_LONGEST_SILENCE_S = 30.0
+_LONGEST_START_S = 30.0
+
+
+class Liveness:
+    """Answers `/-/healthy` and `/-/ready`."""
+
+    def __init__(self, tenants: Iterable[str], started_s: float) -> None:
+        self._untried = set(tenants)
+        self._started_s = started_s
+        self._beats: dict[str, float] = {}
+
+    def beat(self, scheduler: str, now_s: float) -> None:
+        """Take note that a scheduler is alive."""
+        self._beats[scheduler] = now_s
+
+    def attempted(self, tenant: str) -> None:
+        """Take note that a first look at `tenant` has ended, well or badly."""
+        self._untried.discard(tenant)
+
+    def silence_s(self, now_s: float) -> float:
+        """Return for how long the slowest scheduler has said nothing."""
+        return now_s - min(self._beats.values(), default=self._started_s)
+
+    def healthy(self, now_s: float) -> bool:
+        """Whether every scheduler's heart beats."""
+        return self.silence_s(now_s) <= _LONGEST_SILENCE_S
+
+    def ready(self, now_s: float) -> bool:
+        """Whether every tenant was tried once, or has had the time; once true, it stays so."""
+        if now_s - self._started_s >= _LONGEST_START_S:
+            self._untried.clear()
+        return not self._untried

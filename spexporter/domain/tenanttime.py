@@ -1,0 +1,43 @@
+"""What time it is for a tenant.
+
+A job's times are the tenant's, so the age of a running job is measured on the tenant's clock. It is tied to our
+monotonic clock, not to our wall clock: a step of this host's time then changes no duration.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Moment(NamedTuple):
+    """One instant on both of our clocks, in seconds."""
+
+    wall_s: float
+    monotonic_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TenantTime:
+    """Bounds of (tenant's Unix time - our monotonic time), in seconds.
+
+    Each `Date` header narrows them; one that contradicts them (a clock was set, or drifted) starts them anew.
+    """
+
+    low_s: float
+    high_s: float
+
+    def at(self, monotonic_s: float) -> float:
+        """Return the tenant's Unix time at a moment of our monotonic clock."""
+        return monotonic_s + (self.low_s + self.high_s) / 2
+
+
+def learn(known: TenantTime | None, *, date_s: float, sent_s: float, received_s: float) -> TenantTime:
+    """Return the tenant's time after one answer.
+
+    `date_s` is its `Date` header, cut to whole seconds by HTTP: it was written between `sent_s` and `received_s`
+    (monotonic) at a tenant's time of at least `date_s` and less than `date_s` + 1.
+    """
+    fresh = TenantTime(date_s - received_s, date_s + 1.0 - sent_s)
+    if known is None:
+        return fresh
+    low_s, high_s = max(known.low_s, fresh.low_s), min(known.high_s, fresh.high_s)
+    return TenantTime(low_s, high_s) if low_s <= high_s else fresh

@@ -1,0 +1,95 @@
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spexporter.domain.budget import LONGEST_PAUSE_S, RateLimit, RequestBudget, throttle_pause
+
+PER_S = 10.0
+
+
+@given(
+    rhythm=st.lists(st.tuples(st.floats(0, 4), st.floats(0, 15)), max_size=60),
+    allowed=st.integers(1, 5),
+    received=st.randoms(use_true_random=False),
+)
+def test_no_window_of_the_tenant_holds_more_than_the_limit(
+    rhythm: list[tuple[float, float]], allowed: int, received: object
+) -> None:
+    """Whenever between start and answer the tenant counts a request, no window of its own is ever over the limit."""
+    budget = RequestBudget(RateLimit(allowed, PER_S, 1.0))
+    now_s = 0.0
+    answers: list[float] = []
+    counted: list[float] = []
+    for pause_s, took_s in rhythm:
+        now_s += pause_s
+        while True:
+            for answered_s in sorted(a for a in answers if a <= now_s):
+                budget.finish(answered_s)
+                answers.remove(answered_s)
+            opens_s = budget.opens_at(now_s)
+            if opens_s <= now_s:
+                break
+            now_s = min([opens_s, *(a for a in answers if a > now_s)])
+        budget.start(now_s)
+        answers.append(now_s + took_s)
+        counted.append(received.uniform(now_s, now_s + took_s))  # type: ignore[attr-defined]
+    counted.sort()
+    for first_s, next_s in zip(counted, counted[allowed:], strict=False):
+        assert next_s - first_s >= PER_S - 1e-6
+
+
+def test_places_are_free_again_a_window_after_their_answers() -> None:
+    """The place of an answered request frees up `per_s` after its answer, not after its start."""
+    budget = RequestBudget(RateLimit(1, PER_S, 1.0))
+    budget.start(0.0)
+    assert budget.opens_at(5.0) == 15.0  # in flight: no answer, so not before a whole window from now
+    budget.finish(6.0)
+    assert budget.used(15.9) == 1
+    assert budget.opens_at(7.0) == 16.0
+    assert budget.opens_at(16.0) == 16.0
+    assert budget.used(16.0) == 0
+
+
+def test_starting_without_a_free_place_is_refused() -> None:
+    """A caller that did not ask first hears of it."""
+    budget = RequestBudget(RateLimit(1, PER_S, 1.0))
+    budget.start(0.0)
+    with pytest.raises(ValueError, match="no place"):
+        budget.start(1.0)
+
+
+def test_nothing_starts_inside_a_pause_and_a_pause_never_shrinks() -> None:
+    """The longest of several pauses holds."""
+    budget = RequestBudget(RateLimit())
+    budget.pause(30.0)
+    budget.pause(20.0)
+    assert budget.opens_at(25.0) == 30.0
+    assert budget.opens_at(30.0) == 30.0
+
+
+@pytest.mark.parametrize(
+    ("requests", "use", "allowed"), [(100, 0.8, 80), (100, 0.29, 29), (3, 0.5, 1), (1, 0.01, 1), (100, 1.0, 100)]
+)
+def test_the_share_is_rounded_down_but_one_request_is_always_allowed(requests: int, use: float, allowed: int) -> None:
+    """29 % of 100 are 29, whatever binary fractions say."""
+    assert RateLimit(requests, PER_S, use).allowed == allowed
+
+
+def test_a_429_without_retry_after_backs_off_by_doubling() -> None:
+    """Our own pauses double from two seconds and stop at the longest."""
+    pauses = [throttle_pause(None, n) for n in range(1, 30)]
+    assert pauses[:4] == [2.0, 4.0, 8.0, 16.0]
+    assert all(a <= b for a, b in itertools.pairwise(pauses))
+    assert pauses[-1] == LONGEST_PAUSE_S
+
+
+@given(asked_s=st.floats(allow_nan=False))
+def test_a_pause_asked_for_is_kept_within_bounds(asked_s: float) -> None:
+    """Absurd values of Retry-After pause for at most a quarter of an hour."""
+    pause_s = throttle_pause(asked_s, 1)
+    assert 0 <= pause_s <= LONGEST_PAUSE_S
+    assert pause_s == asked_s or not 0 <= asked_s <= LONGEST_PAUSE_S
+    assert math.isfinite(pause_s)
