@@ -1,0 +1,7 @@
+"""The configuration file: what it can say, how it is read, and what is wrong with it."""
+
+from spexporter.config.load import load
+from spexporter.config.secret import Secret
+from spexporter.config.values import Config, JobEntry, MaxAnswer, Tenant
+
+__all__ = ["Config", "JobEntry", "MaxAnswer", "Secret", "Tenant", "load"]

@@ -1,0 +1,152 @@
+"""Text of the configuration file to values in base units.
+
+Each `ValueError` says what would be right and never repeats what was given.
+"""
+
+import re
+
+DURATION_PATTERN = (
+    r"(?=[0-9])([0-9]{1,9}y)?([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?"
+)
+SIZE_PATTERN = r"[0-9]{1,12}(B|KiB|MiB|GiB)"
+PERCENT_PATTERN = r"(100|[1-9][0-9]?)%"
+WHOLE_PATTERN = r"[1-9][0-9]{0,8}"
+IDENTIFIER_PATTERN = r"[A-Za-z0-9._-]{1,64}"
+ORG_PATTERN = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+# From the largest, as a duration is written; source: Prometheus documentation, "Configuration", `<duration>`.
+_MILLISECONDS = {
+    "y": 31_536_000_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1000,
+    "ms": 1,
+}
+_LONGEST_MS = 100 * _MILLISECONDS["y"]
+_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_SMALLEST_ANSWER_BYTES = 1024
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration such as `500ms` or `1h30m`; above 0, at most 100 years.
+
+    Raises:
+        ValueError: The text is not such a duration.
+    """
+    if not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError("must be a duration such as 500ms, 10s, 5m, 24h, 7d or 1h30m")
+    total_ms = sum(int(count) * _MILLISECONDS[unit] for count, unit in re.findall(r"([0-9]+)([a-z]+)", text))
+    if not 0 < total_ms <= _LONGEST_MS:
+        raise ValueError("must be a duration above 0 and at most 100y")
+    return total_ms / 1000
+
+
+def show_duration(seconds: float) -> str:
+    """Write `seconds`, in whole milliseconds, as `duration` reads it: `5400.0` becomes `1h30m`; weeks are not used."""
+    left_ms = round(seconds * 1000)
+    parts = []
+    for unit, unit_ms in _MILLISECONDS.items():
+        if unit != "w" and left_ms >= unit_ms:
+            parts.append(f"{left_ms // unit_ms}{unit}")
+            left_ms %= unit_ms
+    return "".join(parts) or "0s"
+
+
+def poll_pause(text: str) -> float:
+    """Return the seconds of a pause between two looks.
+
+    Raises:
+        ValueError: The text is not a duration of at least 100ms.
+    """
+    seconds = duration(text)
+    if seconds < 0.1:  # noqa: PLR2004 - said in the message
+        raise ValueError("must be at least 100ms")
+    return seconds
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size such as `64MiB`; at least 1 KiB.
+
+    Raises:
+        ValueError: The text is not such a size.
+    """
+    if not re.fullmatch(SIZE_PATTERN, text):
+        raise ValueError("must be a size such as 64MiB (the units are B, KiB, MiB and GiB)")
+    number, unit = re.findall(r"[0-9]+|[A-Za-z]+", text)
+    size_bytes = int(number) * _BYTES[unit]
+    if size_bytes < _SMALLEST_ANSWER_BYTES:
+        raise ValueError("must be at least 1KiB")
+    return size_bytes
+
+
+def percent(text: str) -> float:
+    """Return the share, 0.01 to 1, of a whole percentage such as `80%`.
+
+    Raises:
+        ValueError: The text is not such a percentage.
+    """
+    if not re.fullmatch(PERCENT_PATTERN, text):
+        raise ValueError("must be a whole percentage from 1% to 100%, such as 80%")
+    return int(text[:-1]) / 100
+
+
+def whole(text: str) -> int:
+    """Return a whole number of at least 1.
+
+    Raises:
+        ValueError: The text is not such a number.
+    """
+    if not re.fullmatch(WHOLE_PATTERN, text):
+        raise ValueError("must be a whole number from 1 to 999999999")
+    return int(text)
+
+
+def boolean(text: str) -> bool:
+    """Return whether the text is `true`.
+
+    Raises:
+        ValueError: The text is neither `true` nor `false`.
+    """
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def identifier(text: str) -> str:
+    """Return a tenant's name or a job's id as it is.
+
+    Raises:
+        ValueError: It has another character or length than a label value of ours may have.
+    """
+    if not re.fullmatch(IDENTIFIER_PATTERN, text):
+        raise ValueError("must be 1 to 64 letters, digits, dots, underscores or hyphens")
+    return text
+
+
+def org(text: str) -> str:
+    """Return the name of an org in lower case.
+
+    Raises:
+        ValueError: The text is not one DNS label.
+    """
+    if not re.fullmatch(ORG_PATTERN, text):
+        raise ValueError(
+            "must be the org's name alone, such as acme for https://acme.identitynow.com;"
+            " for a host of another form write base_url instead"
+        )
+    return text.lower()
+
+
+def filled(text: str) -> str:
+    """Return text that is not empty and has no blank or line break at its ends.
+
+    Raises:
+        ValueError: It is empty or has.
+    """
+    if not text:
+        raise ValueError("must not be empty; give a value or leave the key out")
+    if text != text.strip():
+        raise ValueError("must not begin or end with a blank or a line break")
+    return text

@@ -1,0 +1,197 @@
+"""What a configuration file can say, key by key; the JSON Schema and the reference page come from here.
+
+Each field is read from text. Rules that look at several keys are in `rules`.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from spexporter.config import convert, urls
+from spexporter.domain.job import Operation
+
+API_VERSIONS = ("auto", "v1", "v2026", "v2025", "v2024", "beta")
+
+_T = TypeVar("_T")
+
+# A variable may stand anywhere in a value, so an editor cannot judge a text that has one.
+_VARIABLE = {"type": "string", "pattern": r"\$\{"}
+
+
+def _read(parse: Callable[[str], _T]) -> PlainValidator:
+    def convert_text(value: object) -> _T:
+        if not isinstance(value, str):
+            raise PydanticCustomError("string_type", "not a text")
+        return parse(value)
+
+    return PlainValidator(convert_text)
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def choose(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return choose
+
+
+def _secret(text: str) -> SecretStr:
+    return SecretStr(convert.filled(text))
+
+
+def _operation(text: str) -> Operation:
+    return Operation(_choice(*Operation)(text))
+
+
+def _schema(kind: str, *alternatives: dict[str, object]) -> WithJsonSchema:
+    """Describe a value for editors: its `kind` in words, then all that YAML may make of the text."""
+    return WithJsonSchema({"title": kind, "anyOf": [*alternatives, _VARIABLE]})
+
+
+def _matching(pattern: str) -> dict[str, object]:
+    return {"type": "string", "pattern": f"^({pattern})$"}
+
+
+_ANY_TEXT: dict[str, object] = {"type": ["string", "number", "boolean"], "minLength": 1}
+_URL: dict[str, object] = {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}
+_DURATION = _schema("duration", _matching(convert.DURATION_PATTERN))
+
+Duration = Annotated[float, _read(convert.duration), _DURATION]
+PollPause = Annotated[float, _read(convert.poll_pause), _DURATION]
+Size = Annotated[int, _read(convert.size), _schema("size", _matching(convert.SIZE_PATTERN))]
+Percent = Annotated[float, _read(convert.percent), _schema("percentage", _matching(convert.PERCENT_PATTERN))]
+Whole = Annotated[
+    int,
+    _read(convert.whole),
+    _schema("whole number", {"type": "integer", "minimum": 1}, _matching(convert.WHOLE_PATTERN)),
+]
+Boolean = Annotated[
+    bool, _read(convert.boolean), _schema("true or false", {"type": "boolean"}, {"enum": ["true", "false"]})
+]
+Identifier = Annotated[
+    str, _read(convert.identifier), _schema("identifier", {"type": "number"}, _matching(convert.IDENTIFIER_PATTERN))
+]
+Org = Annotated[str, _read(convert.org), _schema("org name", {"type": "number"}, _matching(convert.ORG_PATTERN))]
+FreeText = Annotated[str, _read(convert.filled), _schema("text", _ANY_TEXT)]
+FilePath = Annotated[str, _read(convert.filled), _schema("path", _ANY_TEXT)]
+Hidden = Annotated[SecretStr, _read(_secret), _schema("text, never shown", _ANY_TEXT)]
+ApiUrl = Annotated[str, _read(urls.api_url), _schema("URL", _URL)]
+ProxyUrl = Annotated[str, _read(urls.proxy_url), _schema("proxy URL", _URL)]
+ApiVersion = Annotated[str, _read(_choice(*API_VERSIONS)), _schema("choice", {"enum": list(API_VERSIONS)})]
+JobOperation = Annotated[Operation, _read(_operation), _schema("choice", {"enum": list(Operation)})]
+
+
+def _key(meaning: str, default: str | None = None) -> Any:  # noqa: ANN401 - the default is text as in a file, read by pydantic
+    return Field(default=default, validate_default=True, description=meaning)
+
+
+class Section(BaseModel):
+    """A mapping of the file; a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        # An unknown key is a mistake even with nothing after it.
+        return {key: value for key, value in values.items() if value is not None or key not in cls.model_fields}
+
+
+_ONE_HOST: JsonDict = {"oneOf": [{"required": ["org"]}, {"required": ["base_url"]}]}
+_ONE_SECRET: JsonDict = {"not": {"required": ["client_secret", "client_secret_file"]}}
+
+
+class RateLimitSection(Section):
+    """`rate_limit`; times in seconds, `use` from 0.01 to 1."""
+
+    requests: Whole = _key("Requests that SailPoint allows a client in each `per`", "100")
+    per: Duration = _key("Length of the window", "10s")
+    use: Percent = _key("The share of the limit that the exporter allows itself", "80%")
+
+    @model_validator(mode="after")
+    def _leaves_a_request(self) -> Self:
+        if self.requests * self.use < 1:
+            raise ValueError("leaves less than one request in each `per`; raise `requests` or `use`")
+        return self
+
+
+class PollSection(Section):
+    """`poll`; times in seconds."""
+
+    fastest: PollPause = _key("The shortest pause between two looks at a job; at least 100ms", "2s")
+    slowest: PollPause = _key("The longest pause between two looks at a job that has not ended", "60s")
+    probe: PollPause = _key("How often a tenant with nothing due is asked for `config-objects`", "5m")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.fastest > self.slowest:
+            slowest, fastest = convert.show_duration(self.slowest), convert.show_duration(self.fastest)
+            raise ValueError(f"`fastest` must be at most `slowest` ({slowest}), got {fastest}")
+        return self
+
+
+class MaxAnswerSection(Section):
+    """`max_answer`; sizes in bytes."""
+
+    results: Size = _key("The largest import result", "64MiB")
+    other: Size = _key("The largest other answer", "1MiB")
+
+
+class JobSection(Section):
+    """One entry of `jobs`; `max_age` in seconds."""
+
+    id: Identifier = Field(description="Needed: the job's id, as SailPoint gave it when the job was started")
+    operation: JobOperation = Field(description="Needed: what the job does")
+    name: FreeText | None = _key("A name for people, shown in `spconfig_job_info`")
+    max_age: Duration | None = _key("A job that still runs after this is stuck")
+    preview: Boolean | None = _key("Whether the import is a dry run; by default found out from its result")
+
+
+class DefaultsSection(Section):
+    """What tenants inherit, key by key; times in seconds."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_SECRET)
+
+    client_id: Hidden | None = _key("The id of the personal access token or API client; needed, here or in `defaults`")
+    client_secret: Hidden | None = _key("Its secret; needed, this or `client_secret_file`")
+    client_secret_file: FilePath | None = _key(
+        "A file with the secret, read again at each renewal of the token; a line break at its end is dropped"
+    )
+    api_version: ApiVersion = _key("Which version of the API to ask; `auto` looks for one that answers", "auto")
+    rate_limit: RateLimitSection = Field(
+        default=RateLimitSection(), description="The published limit of the API, and our share of it"
+    )
+    poll: PollSection = Field(default=PollSection(), description="How often to look")
+    timeout: Duration = _key("The longest time for one HTTP exchange", "10s")
+    max_answer: MaxAnswerSection = Field(default=MaxAnswerSection(), description="Larger answers are refused")
+    proxy: ProxyUrl | None = _key("Ask through this proxy; `HTTPS_PROXY` and `NO_PROXY` are honoured too")
+    ca_file: FilePath | None = _key("PEM certificates to trust beside the system's authorities")
+    allow_http: Boolean = _key("Allow URLs without TLS to hosts other than this one", "false")
+
+
+class _Identity(Section):
+    name: Identifier = Field(description="Needed and unique: the label `tenant`")
+    org: Org | None = _key("The tenant at `https://{org}.api.identitynow.com`; needed, this or `base_url`")
+    base_url: ApiUrl | None = _key("The API's address, where `org` does not lead to it")
+    token_url: ApiUrl | None = _key("Where tokens are fetched; by default `{base_url}/oauth/token`")
+
+
+class TenantSection(DefaultsSection, _Identity):
+    """One entry of `tenants`."""
+
+    model_config = ConfigDict(json_schema_extra={**_ONE_HOST, **_ONE_SECRET})
+
+    jobs: tuple[JobSection, ...] = Field(default=(), description="The jobs to watch")
+
+
+class FileSection(Section):
+    """A whole file, with `defaults` already inherited by `tenants` when it is read."""
+
+    defaults: DefaultsSection | None = _key("What all tenants inherit, key by key; a tenant's own keys win")
+    tenants: tuple[TenantSection, ...] = Field(description="The tenants to watch", json_schema_extra={"minItems": 1})

@@ -1,0 +1,68 @@
+"""Addresses in the configuration file. No message repeats an address: it may carry a password."""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
+
+
+def api_url(text: str) -> str:
+    """Return an http or https URL, its host in lower case, without the slash at its end.
+
+    Raises:
+        ValueError: It is not a URL, or has a user, a query or a fragment.
+    """
+    url = _split(text, "https://acme.api.identitynow.com")
+    if "@" in url.netloc:
+        raise ValueError("must not carry a user or password; they belong into client_id and client_secret")
+    if "?" in text or "#" in text:
+        raise ValueError("must end before the query and fragment (? and #)")
+    return f"{url.scheme}://{url.netloc.lower()}{url.path.rstrip('/')}"
+
+
+def proxy_url(text: str) -> str:
+    """Return a proxy's URL as it is; it may carry a user and password.
+
+    Raises:
+        ValueError: It is not an http or https URL of a host alone.
+    """
+    url = _split(text, "http://proxy.example:3128")
+    if url.path not in ("", "/") or "?" in text or "#" in text:
+        raise ValueError("must name the proxy's host and port alone, such as http://proxy.example:3128")
+    return text
+
+
+def needs_tls(url: str) -> bool:
+    """Tell whether `url`, as `api_url` returns it, would send a secret over a network in the clear."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+def _split(text: str, example: str) -> SplitResult:
+    """Take an http or https URL apart.
+
+    Raises:
+        ValueError: It is not one; the message shows `example`.
+    """
+    wrong = f"must be an http or https URL such as {example}"
+    if not text.isprintable() or re.search(r"[\s\\]", text):
+        # urlsplit would drop line breaks and tabs without a word.
+        raise ValueError(f"{wrong}, without blanks")
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname or "", url.port
+        if ":" in host:
+            ip_address(host)
+    except ValueError:
+        raise ValueError(wrong) from None
+    host_ok = ":" in host or _HOST.fullmatch(host)
+    if url.scheme not in ("http", "https") or not host_ok or port == 0 or url.netloc.endswith(":"):
+        raise ValueError(wrong)
+    return url

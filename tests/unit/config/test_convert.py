@@ -1,0 +1,69 @@
+"""Text to values in base units; what is refused has its file in bad/."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spexporter.config import convert
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("500ms", 0.5),
+        ("10s", 10),
+        ("5m", 300),
+        ("24h", 86_400),
+        ("7d", 604_800),
+        ("2w", 1_209_600),
+        ("1y", 31_536_000),
+        ("1h30m", 5400),
+        ("1m500ms", 60.5),
+    ],
+)
+def test_duration_is_read_as_prometheus_reads_it(text: str, seconds: float) -> None:
+    """Every unit counts, alone and combined."""
+    assert convert.duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "1.5h", "1 s", "30m1h", "1s1s", "10S", "1s\n", "٣s"])
+def test_other_durations_are_refused(text: str) -> None:
+    """Signs, fractions, blanks, wrong orders and foreign digits are no durations."""
+    with pytest.raises(ValueError, match="must be a duration such as"):
+        convert.duration(text)
+
+
+@given(st.integers(1, 100 * 31_536_000_000))
+def test_duration_round_trips(milliseconds: int) -> None:
+    """What is written for any number of milliseconds reads as the same time."""
+    seconds = milliseconds / 1000
+    assert convert.duration(convert.show_duration(seconds)) == seconds
+
+
+def test_no_time_at_all_can_be_written() -> None:
+    """Zero has a unit, too."""
+    assert convert.show_duration(0) == "0s"
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"), [("1024B", 1024), ("1KiB", 1024), ("64MiB", 64 * 1024**2), ("2GiB", 2 * 1024**3)]
+)
+def test_size_is_read_in_bytes(text: str, size_bytes: int) -> None:
+    """The units are powers of 1024."""
+    assert convert.size(text) == size_bytes
+
+
+@given(st.integers(1, 100))
+def test_percentage_is_a_share(percent: int) -> None:
+    """Every whole percentage is read, and none loses anything."""
+    assert round(convert.percent(f"{percent}%") * 100) == percent
+
+
+@given(st.text(max_size=20))
+def test_converters_refuse_with_value_error_alone(text: str) -> None:
+    """Whatever the text, a converter returns a value or says what would be right without repeating the text."""
+    for read in (convert.duration, convert.poll_pause, convert.size, convert.percent, convert.whole, convert.boolean):
+        try:
+            read(text)
+        except ValueError as error:
+            assert str(error).startswith("must be")  # noqa: PT017 - a returned value is as good

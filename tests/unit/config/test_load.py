@@ -1,0 +1,157 @@
+"""Good files become values in base units."""
+
+from pathlib import Path
+
+import pytest
+
+from spexporter.config import Config, JobEntry, MaxAnswer, Tenant, load
+from spexporter.domain.budget import RateLimit
+from spexporter.domain.errors import ConfigError, Problem
+from spexporter.domain.job import Operation
+from spexporter.domain.schedule import Pace
+
+GOOD = Path(__file__).parent / "good"
+ENVIRON = {"CLIENT_ID": "planted-id", "CLIENT_SECRET": "planted-secret", "PROXY_PASSWORD": "planted-password"}
+TENANT = "tenants: [{name: a, org: a, client_id: a, client_secret: a, %s}]"
+
+
+def load_text(folder: Path, text: str | bytes) -> Config:
+    file = folder / "spexporter.yml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load(file, ENVIRON)
+
+
+def load_jobs(folder: Path, jobs: str) -> tuple[JobEntry, ...]:
+    return load_text(folder, TENANT % f"jobs: {jobs}").tenants[0].jobs
+
+
+def test_smallest_file_gets_all_defaults() -> None:
+    """A tenant that says the least is complete, with the documented defaults."""
+    (tenant,) = load(GOOD / "minimal.yaml", ENVIRON).tenants
+    assert tenant == Tenant(
+        name="acme",
+        base_url="https://acme.api.identitynow.com",
+        token_url="https://acme.api.identitynow.com/oauth/token",
+        client_id="planted-id",
+        secret=tenant.secret,
+        api_version="auto",
+        rate_limit=RateLimit(requests=100, per_s=10, use=0.8),
+        poll=Pace(fastest_s=2, slowest_s=60, probe_s=300),
+        timeout_s=10,
+        max_answer=MaxAnswer(results_bytes=64 * 1024**2, other_bytes=1024**2),
+        proxy=None,
+        ca_file=None,
+        allow_http=False,
+        jobs=(),
+    )
+    assert tenant.secret.reveal() == "planted-secret"
+
+
+def test_tenant_inherits_what_it_does_not_say() -> None:
+    """What stands in defaults holds for a tenant that is silent."""
+    tenant = load(GOOD / "everything.yaml", ENVIRON).tenants[0]
+    assert tenant.secret.reveal() == (GOOD / "minimal.yaml").read_text().rstrip("\n")
+    assert (tenant.api_version, tenant.timeout_s, tenant.allow_http) == ("v2025", 60, True)
+    assert tenant.rate_limit == RateLimit(requests=50, per_s=5, use=0.29)
+    assert tenant.poll == Pace(fastest_s=0.5, slowest_s=90, probe_s=3600)
+    assert tenant.max_answer == MaxAnswer(results_bytes=1024**3, other_bytes=2048)
+    assert tenant.proxy == "http://user:planted-password@proxy.example:3128"
+    assert tenant.jobs == (
+        JobEntry("00017", Operation.EXPORT),
+        JobEntry("00017", Operation.IMPORT, name="nightly: all", max_age_s=5400, preview=True),
+        JobEntry("1e5", Operation.EXPORT, preview=False),
+    )
+
+
+def test_own_keys_win_one_by_one() -> None:
+    """A tenant's own keys win, also inside nested mappings, and its own form of secret replaces the other form."""
+    tenant = load(GOOD / "everything.yaml", ENVIRON).tenants[1]
+    assert tenant.base_url == "http://api.example:8080/gateway"
+    assert tenant.token_url == "https://login.example/oauth/token"
+    assert tenant.secret.reveal() == "planted-secret"
+    assert tenant.rate_limit == RateLimit(requests=50, per_s=5, use=0.9)
+    assert tenant.poll == Pace(fastest_s=0.5, slowest_s=120, probe_s=3600)
+    assert tenant.max_answer == MaxAnswer(results_bytes=1024**3, other_bytes=4096)
+    assert tenant.jobs == ()
+
+
+def test_anchors_and_merge_keys_work() -> None:
+    """Aliases repeat a value, merge keys fill in what a mapping does not say, the first one first."""
+    first, second, third = load(GOOD / "anchors.yaml", ENVIRON).tenants
+    assert [tenant.timeout_s for tenant in (first, second, third)] == [7, 8, 7]
+    assert first.jobs == second.jobs == third.jobs == (JobEntry("a", Operation.EXPORT),)
+    assert (second.name, second.base_url) == ("second", first.base_url)
+    assert second.poll == Pace(fastest_s=10, slowest_s=20, probe_s=300)
+
+
+@pytest.mark.parametrize("text", ["00017", "1e5", "yes", "null", "0x1F", "2024-01-01", "1.50", "true"])
+def test_scalars_stay_the_text_they_are(tmp_path: Path, text: str) -> None:
+    """Nothing that YAML would make a number, date or nothing of is anything but text."""
+    (job,) = load_jobs(tmp_path, f"[{{id: {text}, operation: export}}]")
+    assert job.id == text
+
+
+def test_value_of_a_variable_is_text_and_not_expanded_again(tmp_path: Path) -> None:
+    """What a variable holds is neither YAML nor another variable."""
+    file = tmp_path / "spexporter.yml"
+    file.write_text(TENANT.replace("client_secret: a", 'client_secret: "${X}-$${Y}-${Z:-d$$}"') % "proxy: ")
+    (tenant,) = load(file, {"X": "[a]: ${CLIENT_ID} # b"}).tenants
+    assert tenant.secret.reveal() == "[a]: ${CLIENT_ID} # b-${Y}-d$"
+
+
+def test_byte_order_mark_and_crlf_are_accepted(tmp_path: Path) -> None:
+    """A file saved by a Windows editor is a file like any other."""
+    text = (GOOD / "minimal.yaml").read_text().replace("\n", "\r\n")
+    loaded = load_text(tmp_path, b"\xef\xbb\xbf" + text.encode())
+    assert loaded.tenants == load(GOOD / "minimal.yaml", ENVIRON).tenants
+
+
+def test_repr_shows_no_secret(tmp_path: Path) -> None:
+    """Neither client id, secret nor the proxy's password is in a configuration's repr."""
+    config = load_text(
+        tmp_path,
+        TENANT.replace("client_id: a, client_secret: a", "client_id: hunter2, client_secret: hunter2")
+        % "proxy: 'http://a:hunter2@proxy.example'",
+    )
+    assert "hunter2" not in repr(config)
+
+
+def test_same_limit_written_differently_is_no_conflict(tmp_path: Path) -> None:
+    """Tenants that share a client need the same limit, not the same words."""
+    tenant = "{name: %s, org: a, client_id: a, client_secret: a, rate_limit: {per: %s}}"
+    config = load_text(tmp_path, f"tenants: [{tenant % ('a', '1m')}, {tenant % ('b', '60s')}]")
+    assert config.tenants[0].rate_limit == config.tenants[1].rate_limit
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.yml", "the file cannot be read: No such file or directory"),
+        (".", "the file cannot be read: Is a directory"),
+        ("a\0b", "the file cannot be read: embedded null byte"),
+    ],
+    ids=["missing", "directory", "impossible name"],
+)
+def test_unreadable_file_is_a_problem(tmp_path: Path, name: str, message: str) -> None:
+    """A file that cannot be opened is told like any other mistake."""
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path / name, {})
+    assert raised.value.problems == (Problem(str(tmp_path / name), 1, "", message),)
+
+
+def test_huge_file_is_refused(tmp_path: Path) -> None:
+    """A file beyond any configuration is not read into memory."""
+    with pytest.raises(ConfigError, match="the file is larger than 16 MiB"):
+        load_text(tmp_path, b"#" * (16 * 1024**2 + 1))
+
+
+def test_text_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
+    """Half a surrogate pair, which no page could show, is a mistake."""
+    with pytest.raises(ConfigError, match=r"tenants\[0\].jobs\[0\].name: is not valid Unicode text"):
+        load_jobs(tmp_path, r'[{id: a, operation: export, name: "\uD800"}]')
+
+
+def test_odd_keys_stand_in_quotes(tmp_path: Path) -> None:
+    """A key that would spoil the path of a problem is shown escaped."""
+    with pytest.raises(ConfigError, match=r"defaults\.'a\\nb c': unknown key"):
+        load_text(tmp_path, 'defaults: {"a\\nb c": x}\n' + TENANT % "timeout: 1s")

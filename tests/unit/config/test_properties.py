@@ -1,0 +1,132 @@
+"""What must hold for every file."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spexporter.config import load
+from spexporter.domain.errors import ConfigError
+
+MARK = "hunter2"
+
+KEYS = st.sampled_from(
+    [
+        *("defaults", "tenants", "name", "org", "base_url", "token_url", "client_id", "client_secret"),
+        *("client_secret_file", "api_version", "rate_limit", "requests", "per", "use", "poll", "fastest", "slowest"),
+        *("probe", "timeout", "max_answer", "results", "other", "proxy", "ca_file", "allow_http", "jobs", "id"),
+        *("operation", "max_age", "preview", "<<", "", "odd key"),
+    ]
+)
+VALUES = st.sampled_from(
+    [
+        "",
+        "a",
+        "acme",
+        "10s",
+        "80%",
+        "1KiB",
+        "true",
+        "export",
+        "https://a.example",
+        "'",
+        "*a",
+        "&a",
+        "!a",
+        "${A}",
+        "$",
+        "|",
+    ]
+)
+SOUP = st.lists(
+    st.sampled_from(
+        [": ", "- ", "  ", "\n", "{", "}", "[", "]", ", ", "#", "? ", '"', "\t", "---\n", "%YAML 1.", "\\U"]
+    )
+    | KEYS
+    | VALUES,
+    max_size=60,
+).map("".join)
+TREES = st.recursive(
+    VALUES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        st.lists(st.tuples(KEYS, inner), max_size=5).map(
+            lambda pairs: f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
+        ),
+    ),
+    max_leaves=20,
+).map(lambda tree: f"tenants: [{tree}]\ndefaults: {tree}\n")
+
+# What follows a line break stands under another key.
+ONE_LINE = st.text(
+    st.sampled_from(" :-{}[]?,#&*!|>@`'\"%\\$\t")
+    | st.characters(codec="utf-8", exclude_characters="\n\r\x85\u2028\u2029"),
+    max_size=6,
+)
+TENANT = """\
+tenants:
+  - name: {name}
+    org: acme
+    {secret}
+    {field}: {value}
+"""
+LITERAL_FIELDS = st.sampled_from(
+    ["client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "retention"]
+)
+ANY_FIELD = st.sampled_from(
+    [
+        *("client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "org", "name"),
+        *("api_version", "rate_limit", "poll", "timeout", "max_answer", "ca_file", "allow_http", "jobs", "retention"),
+    ]
+)
+
+
+def told(text: str | bytes, environ: dict[str, str]) -> str:
+    """All that an operator could see of a file: its problems, or its configuration's repr."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "spexporter.yml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+        try:
+            return repr(load(file, environ))
+        except ConfigError as error:
+            return str(error)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.one_of(SOUP, TREES, st.text(max_size=200)))
+def test_no_text_raises_anything_but_config_error(text: str) -> None:
+    """Whatever stands in a file, the operator gets a configuration or at least one problem."""
+    assert told(text, {})
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=100))
+def test_no_bytes_raise_anything_but_config_error(content: bytes) -> None:
+    """A file need not even be text."""
+    assert told(content, {})
+
+
+@settings(max_examples=100, deadline=None)
+@given(LITERAL_FIELDS, ONE_LINE, ONE_LINE)
+def test_secret_in_the_file_is_never_shown(field: str, before: str, after: str) -> None:
+    """However it is written, quoted or not, what stands under a secret's key is in no problem and no repr."""
+    secret = f"{before}{MARK}{after}"
+    for value in (secret, f"'{secret}'", f'"{secret}"'):
+        assert MARK not in told(TENANT.format(name="acme", secret="", field=field, value=value), {})
+
+
+@settings(deadline=None)
+@given(ANY_FIELD, st.text(max_size=6), st.text(max_size=6))
+def test_value_of_a_variable_is_never_shown(field: str, before: str, after: str) -> None:
+    """What comes from the environment is in no problem, whatever key it was given to by mistake."""
+    text = TENANT.format(name="acme", secret="client_secret: ${SECRET}", field=field, value="x${SECRET}")
+    assert MARK not in told(text, {"SECRET": f"{before}{MARK}{after}"})
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["http://{}@a.example", "https://u:{}@a.example:1/x", "u:{}@a.example", "socks5://u:{}@a"]))
+def test_password_in_a_url_is_never_shown(url: str) -> None:
+    """A password in an address stays secret, whether the address is right or wrong."""
+    for key in ("base_url", "token_url", "proxy"):
+        assert MARK not in told(TENANT.format(name="acme", secret="", field=key, value=url.format(MARK)), {})
