@@ -1,0 +1,56 @@
+"""What a request asks for, read from its method and path."""
+
+from dataclasses import dataclass
+
+from spexporter.simulator.plan import API_VERSIONS
+
+TOKEN, INFO, CONFIG_OBJECTS, UNKNOWN = "token", "oauth_info", "config_objects", "unknown"
+START, STATUS, RESULT = "start", "status", "result"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to a tenant; `action` is one of the words above, `operation` and `job_id` are empty where none is."""
+
+    tenant: str
+    version: str
+    action: str
+    operation: str = ""
+    job_id: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """The name under which the call is recorded, such as `import_status`."""
+        return f"{self.operation}_{self.action}" if self.operation else self.action
+
+
+def read_call(method: str, tenant: str, path: str) -> Call:
+    """Read `path`, as it follows the tenant's name without a leading slash.
+
+    The versions up to v2026 lead the path (`v2026/sp-config/export`), the v1 layout has its version behind the service
+    (`sp-config/v1/export`). What fits neither is `UNKNOWN`, and counted with v1 unless its version is known.
+    """
+    match (method, *path.split("/")):
+        case ("POST", "oauth", "token"):
+            return Call(tenant, TOKEN, TOKEN)
+        case ("GET", "oauth", "info"):
+            return Call(tenant, INFO, INFO)
+        case (_, "sp-config", "v1", *rest):
+            return _read_operation(method, tenant, "v1", rest)
+        case (_, version, "sp-config", *rest) if version in API_VERSIONS and version != "v1":
+            return _read_operation(method, tenant, version, rest)
+    version = path.partition("/")[0]
+    return Call(tenant, version if version in API_VERSIONS else "v1", UNKNOWN)
+
+
+def _read_operation(method: str, tenant: str, version: str, rest: list[str]) -> Call:
+    match (method, *rest):
+        case ("GET", "config-objects"):
+            return Call(tenant, version, CONFIG_OBJECTS)
+        case ("POST", (("export" | "import") as operation)):
+            return Call(tenant, version, START, operation)
+        case ("GET", (("export" | "import") as operation), job_id) if job_id:
+            return Call(tenant, version, STATUS, operation, job_id)
+        case ("GET", (("export" | "import") as operation), job_id, "download") if job_id:
+            return Call(tenant, version, RESULT, operation, job_id)
+    return Call(tenant, version, UNKNOWN)

@@ -1,0 +1,119 @@
+"""Ground truth: what was really asked and sent, and when."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from spexporter.simulator.calls import TOKEN
+from spexporter.simulator.jobs import IMPORT, SimulatedJob
+from spexporter.simulator.limiter import most_in_any_window
+from spexporter.simulator.plan import API_VERSIONS
+from spexporter.simulator.stamps import stamp
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request: when it was received (monotonic seconds), and the status that was sent, None until it was."""
+
+    received_s: float
+    version: str
+    endpoint: str
+    status: int | None = None
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent about one job; a result counts once its last byte was written."""
+
+    statuses: int = 0
+    last_state: str | None = None
+    results: int = 0
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything that was asked and sent so far, by client id and by job."""
+
+    exchanges: dict[str, list[Exchange]] = field(default_factory=lambda: defaultdict(list))
+    sent: dict[tuple[str, str, str], Sent] = field(default_factory=lambda: defaultdict(Sent))
+
+    def received(self, client_id: str, exchange: Exchange) -> None:
+        """Note a request."""
+        self.exchanges[client_id].append(exchange)
+
+    def status_sent(self, job: SimulatedJob, state: str) -> None:
+        """Note that a status answer was written."""
+        sent = self.sent[job.tenant, job.operation, job.id]
+        sent.statuses += 1
+        sent.last_state = state
+
+    def result_sent(self, job: SimulatedJob) -> None:
+        """Note that a whole result was written."""
+        self.sent[job.tenant, job.operation, job.id].results += 1
+
+    def busiest(self, per_s: float, *, count_tokens: bool) -> dict[str, dict[str, int]]:
+        """Return, by client id and version, the most requests received in any window of `per_s` seconds.
+
+        Refused requests are among them; token requests are in each version's window if `count_tokens`.
+        """
+        return {
+            client_id: {
+                version: most_in_any_window(times_s, per_s)
+                for version in API_VERSIONS
+                if (times_s := _times_s(exchanges, version, count_tokens=count_tokens))
+            }
+            for client_id, exchanges in self.exchanges.items()
+        }
+
+    def describe(self, job: SimulatedJob, now_s: float) -> dict[str, object]:
+        """Return the truth about one job as JSON values; numbers of the result are None when it has none."""
+        sent = self.sent.get((job.tenant, job.operation, job.id), Sent())
+        ended = job.ended_s is not None and now_s >= job.ended_s
+        return {
+            "tenant": job.tenant,
+            "operation": job.operation,
+            "id": job.id,
+            "name": job.name,
+            "preview": job.preview,
+            "state": job.state_at(now_s),
+            "final_state": job.final_state,
+            "created_s": job.created_s,
+            "created": stamp(job.created_s),
+            "ended_s": job.ended_s if ended else None,
+            "completed": job.completed if ended else None,
+            "modified": job.modified_at(now_s),
+            "counts": job.result.counts() if job.result else None,
+            "export_job_id": job.backup.id if job.backup else None,
+            "statuses_sent": sent.statuses,
+            "last_state_sent": sent.last_state,
+            "results_sent": sent.results,
+        }
+
+    def totals(self, jobs: Iterable[SimulatedJob], now_s: float) -> dict[str, object]:
+        """Add up the import results by tenant and object type, previews left out.
+
+        `downloaded` has the imports whose result was sent at least once (a second time adds nothing), `ended` all that
+        have ended with a result.
+        """
+        ended = [
+            job
+            for job in jobs
+            if job.operation == IMPORT and not job.preview and job.ended_s is not None and now_s >= job.ended_s
+        ]
+        downloaded = [job for job in ended if self.sent.get((job.tenant, job.operation, job.id), Sent()).results]
+        return {"downloaded": _add_up(downloaded), "ended": _add_up(ended)}
+
+
+def _times_s(exchanges: Iterable[Exchange], version: str, *, count_tokens: bool) -> list[float]:
+    counted = {version, TOKEN} if count_tokens else {version}
+    return [exchange.received_s for exchange in exchanges if exchange.version in counted]
+
+
+def _add_up(jobs: Iterable[SimulatedJob]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+    totals: dict[str, dict[str, Counter[str]]] = {}
+    for job in jobs:
+        for name, counts in (job.result.counts() if job.result else {}).items():
+            total = totals.setdefault(job.tenant, {}).setdefault(name, Counter())
+            for kind, count in counts.items():
+                total[kind] += count
+    return totals

@@ -1,0 +1,181 @@
+"""The simulator as others use it: over HTTP, and from Python."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from ssl import SSLContext
+
+from aiohttp import web
+
+from spexporter.clock import Clock
+from spexporter.simulator.jobs import COMPLETE, SimulatedJob
+from spexporter.simulator.limiter import RateLimiter
+from spexporter.simulator.orders import Order
+from spexporter.simulator.pages import add_pages, config_lines
+from spexporter.simulator.pipeline import Pipeline
+from spexporter.simulator.plan import TenantPlan
+from spexporter.simulator.record import Record
+from spexporter.simulator.results import ImportResult
+from spexporter.simulator.tenant import Tenant
+
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+
+
+class Simulator:
+    """A fake SailPoint Identity Security Cloud with the tenants of `plans`, each below `/<name>`.
+
+    Jobs live by `clock.wall()`, tokens and the rate limit by `clock.monotonic()`. The same plans, seed and times give
+    the same bytes. `speed` divides the durations of jobs and the pauses between their starts. `requests` per `per_s`
+    seconds is the rate limit of each client id and API version; token requests count in all of them unless
+    `count_tokens` is off. `ca_file` is named in the configuration it writes.
+
+    Raises:
+        ValueError: two plans have one name.
+    """
+
+    def __init__(
+        self,
+        plans: Iterable[TenantPlan],
+        *,
+        clock: Clock,
+        seed: int = 1,
+        speed: float = 1.0,
+        requests: int = 100,
+        per_s: float = 10.0,
+        count_tokens: bool = True,
+        ca_file: str | None = None,
+    ) -> None:
+        self.plans: Sequence[TenantPlan] = tuple(plans)
+        self.record = Record()
+        self._clock = clock
+        self._seed = seed
+        self._limiter = RateLimiter(requests, per_s, count_tokens=count_tokens)
+        self._per_s = per_s
+        self._count_tokens = count_tokens
+        self.ca_file = ca_file
+        start_s = clock.wall()
+        self._tenants = {plan.name: Tenant(plan, seed=seed, speed=speed, start_s=start_s) for plan in self.plans}
+        if len(self._tenants) < len(self.plans):
+            raise ValueError("two tenants have the same name")
+
+    def app(self) -> web.Application:
+        """Make the web application; make a new one for each server."""
+        pipeline = Pipeline(
+            self._tenants, clock=self._clock, limiter=self._limiter, record=self.record, seed=self._seed
+        )
+        app = web.Application(client_max_size=MAX_UPLOAD_BYTES)
+        add_pages(app, self)
+        app.router.add_route("*", "/{tenant}/{path:.*}", pipeline.handle)
+        return app
+
+    def now_s(self) -> float:
+        """Return the tenants' time, Unix seconds."""
+        return self._clock.wall()
+
+    def jobs(self, tenant: str) -> Sequence[SimulatedJob]:
+        """Return the tenant's jobs that exist now, oldest first; the backups that imports make hang on their import.
+
+        Raises:
+            KeyError: there is no such tenant.
+        """
+        return self._tenants[tenant].started(self.now_s())
+
+    def start(
+        self,
+        tenant: str,
+        operation: str,
+        *,
+        preview: bool = False,
+        name: str | None = None,
+        job_id: str | None = None,
+        created_s: float | None = None,
+        queue_s: float | None = None,
+        duration_s: float | None = None,
+        final_state: str | None = COMPLETE,
+        result: ImportResult | None = None,
+        has_result: bool = True,
+        message: str | None = None,
+        backup: bool = False,
+    ) -> SimulatedJob:
+        """Plant one job; what is None is drawn.
+
+        `duration_s` runs from `created_s` (default: now) to the end, `queue_s` to the start; both are exact, whatever
+        the speed, and `math.inf` means never. An import without `has_result` ends with nothing to download.
+
+        Raises:
+            KeyError: there is no such tenant.
+            ValueError: no such operation or final state, or the tenant has a job of that id already.
+        """
+        order = Order(
+            operation,
+            preview=preview,
+            name=name,
+            job_id=job_id,
+            queue_s=queue_s,
+            duration_s=duration_s,
+            final_state=final_state,
+            result=result,
+            has_result=has_result,
+            message=message,
+            backup=backup,
+        )
+        return self._tenants[tenant].start(order, self.now_s() if created_s is None else created_s)
+
+    def truth(self) -> dict[str, object]:
+        """Return, as JSON values, what was really asked and sent.
+
+        `jobs`: one entry per job and backup, see `Record.describe`. `totals`: see `Record.totals`. `clients`: by client
+        id its `requests` as `[received, monotonic seconds; API version or "token"; endpoint; status or null]` and the
+        `busiest` window by version, refused requests among them.
+        """
+        now_s = self.now_s()
+        jobs = [job for tenant in self._tenants.values() for job in tenant.all_jobs(now_s)]
+        busiest = self.busiest_windows()
+        return {
+            "now_s": now_s,
+            "jobs": [self.record.describe(job, now_s) for job in jobs],
+            "totals": self.record.totals(jobs, now_s),
+            "clients": {
+                client_id: {
+                    "requests": [
+                        [exchange.received_s, exchange.version, exchange.endpoint, exchange.status]
+                        for exchange in exchanges
+                    ],
+                    "busiest": busiest[client_id],
+                }
+                for client_id, exchanges in self.record.exchanges.items()
+            },
+        }
+
+    def busiest_windows(self) -> dict[str, dict[str, int]]:
+        """Return, by client id and API version, the most requests received in any window of the rate limit."""
+        return self.record.busiest(self._per_s, count_tokens=self._count_tokens)
+
+    def config_yaml(self, root_url: str) -> str:
+        """Write a spexporter configuration with these tenants and their present jobs."""
+        lines = ["# Written by `spexporter simulate`: tenants, jobs and secrets are made up."]
+        if root_url.startswith("http:"):
+            lines += ["defaults:", "  allow_http: true"]
+        lines.append("tenants:")
+        for plan in self.plans:
+            lines.extend(config_lines(plan, self.jobs(plan.name), root_url, self.ca_file))
+        return "\n".join(lines) + "\n"
+
+
+@asynccontextmanager
+async def serving(
+    simulator: Simulator, host: str = "127.0.0.1", port: int = 0, ssl_context: SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Serve `simulator` and yield its root URL, such as `http://127.0.0.1:43210`; port 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    runner = web.AppRunner(simulator.app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, ssl_context=ssl_context)
+        await site.start()
+        shown_host = f"[{host}]" if ":" in host else host
+        yield f"{'https' if ssl_context else 'http'}://{shown_host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
