@@ -1,0 +1,1 @@
+"""Durable memory: what was watched, seen and counted."""

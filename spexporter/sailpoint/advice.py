@@ -1,0 +1,56 @@
+"""What an operator can do about a failure, in words."""
+
+from spexporter.sailpoint.endpoints import Endpoint
+
+_SCOPES = {
+    Endpoint.CONFIG_OBJECTS: "sp:config:read",
+    Endpoint.EXPORT_STATUS: "sp:config:read",
+    Endpoint.IMPORT_STATUS: "sp:config:manage",
+    Endpoint.IMPORT_RESULT: "sp:config:manage",
+}
+
+
+def about_forbidden(endpoint: Endpoint, *, has_user: bool | None) -> str:
+    """Say which scope, user level or user context a 403 on `endpoint` asks for.
+
+    `has_user` is whether the token names a user, None where it does not show it.
+
+    Source: SailPoint API specification (`security` and `x-sailpoint-userLevels`); "Authentication", on user context.
+    """
+    if has_user is False:
+        return (
+            "the token has no user context: use the client id and secret of a personal access token of a user with the "
+            "user level Admin (ORG_ADMIN), not of an API client"
+        )
+    return (
+        f"give the personal access token the scope {_SCOPES[endpoint]}, and its owner the user level Admin "
+        "(ORG_ADMIN); a scope beyond the owner's user level has no effect"
+    )
+
+
+def about_unauthorized(endpoint: Endpoint) -> str:
+    """Say what a refused credential needs."""
+    if endpoint is Endpoint.TOKEN:
+        return (
+            "check client_id and client_secret; the personal access token may have expired or been deleted, and it "
+            "must belong to this tenant"
+        )
+    return "the tenant refuses a token that it has just issued: check that base_url and token_url belong to one tenant"
+
+
+def about_missing_api() -> str:
+    """Say what a tenant without any known API version needs."""
+    return "check that org or base_url names the API host, such as https://acme.api.identitynow.com, or set api_version"
+
+
+def about_unreachable(text: str) -> str:
+    """Say what a connection that cannot be made needs; `text` is the error's own."""
+    lowered = text.lower()
+    if "certificate" in lowered:
+        return "set ca_file when a proxy or a private authority signs the certificate; check the host name in base_url"
+    if "name or service not known" in lowered or "dns" in lowered or "nodename" in lowered or "domain name" in lowered:
+        return "check the host name in org or base_url, and this host's DNS"
+    return "check base_url, the proxy setting, and that this host may connect to it"
+
+
+TIMED_OUT = "check that this host may connect to base_url; raise timeout if the tenant is only slow"

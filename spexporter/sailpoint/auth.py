@@ -1,0 +1,142 @@
+"""Access tokens. No other room ever holds a client secret or a token.
+
+Source: SailPoint API documentation, "Authentication": client credentials grant; RFC 6749 sections 4.4 and 5.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+
+from spexporter.clock import Clock
+from spexporter.domain.errors import (
+    TenantError,
+    TenantMalformed,
+    TenantUnauthorized,
+)
+from spexporter.sailpoint import advice
+from spexporter.sailpoint.endpoints import VERSIONS, Endpoint
+from spexporter.sailpoint.replies import check
+from spexporter.sailpoint.transport import Transport
+from spexporter.sailpoint.wire import Unreadable, decode_error, decode_token
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+# Where neither `expires_in` nor anything else tells: the shortest lifetime in SailPoint's own examples.
+_FALLBACK_LIFETIME_S = 749.0
+_MAX_TOKEN_ANSWER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Names a client and reads its secret; `read_secret` raises OSError or ValueError where it cannot."""
+
+    token_url: str
+    client_id: str
+    read_secret: Callable[[], str]
+
+    def __repr__(self) -> str:
+        return f"Credential(token_url={self.token_url!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token. Times are monotonic seconds; `has_user` is None where the token does not show it."""
+
+    text: str
+    renew_at_s: float
+    has_user: bool | None
+
+    def __repr__(self) -> str:
+        return "Token(…)"
+
+
+class TokenSource:
+    """Gives out one tenant's token and renews it in time, once for all who wait."""
+
+    def __init__(self, credential: Credential, transport: Transport, clock: Clock) -> None:
+        self._credential = credential
+        self._transport = transport
+        self._clock = clock
+        self._token: Token | None = None
+        self._renewing = asyncio.Lock()
+        self._attempts = 0
+        self._failure: TenantError | None = None
+
+    async def get(self) -> Token:
+        """Return a token that is not about to expire.
+
+        Raises:
+            TenantError: the token endpoint did not give one.
+        """
+        if self._token is None or self._clock.monotonic() >= self._token.renew_at_s:
+            return await self._renewed(refused=self._token)
+        return self._token
+
+    async def replace(self, refused: Token) -> Token:
+        """Return another token than `refused`, which the tenant did not take."""
+        return await self._renewed(refused=refused)
+
+    async def _renewed(self, refused: Token | None) -> Token:
+        attempts_before = self._attempts
+        async with self._renewing:
+            if self._token is not None and self._token is not refused:
+                return self._token
+            if self._attempts > attempts_before and self._failure is not None:
+                raise self._failure  # the attempt that we waited for: asking again at once would not help
+            self._failure = None
+            try:
+                self._token = await self._ask()
+            except TenantError as error:
+                self._failure = error
+                raise
+            finally:
+                self._attempts += 1
+            return self._token
+
+    async def _ask(self) -> Token:
+        secret = self._read_secret()
+        form = {"grant_type": "client_credentials", "client_id": self._credential.client_id, "client_secret": secret}
+        sent_s = self._clock.monotonic()
+        answer = await self._transport.post_form(
+            Endpoint.TOKEN, self._credential.token_url, form, versions=VERSIONS, max_bytes=_MAX_TOKEN_ANSWER_BYTES
+        )
+        if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            self._transport.vitals.up(up=False)
+            said = decode_error(answer.body)
+            # A hostile or careless gateway may send back what it was sent.
+            text = said.text.replace(secret, "…").replace(self._credential.client_id, "…")
+            raise TenantUnauthorized(
+                f"the token endpoint answered {answer.status}: {text}",
+                endpoint=Endpoint.TOKEN,
+                cure=advice.about_unauthorized(Endpoint.TOKEN),
+                tracking_id=said.tracking_id,
+            )
+        check(answer, Endpoint.TOKEN, VERSIONS, self._transport, clock=self._clock)
+        try:
+            body = decode_token(answer.body)
+        except Unreadable as error:
+            self._transport.vitals.up(up=False)
+            raise TenantMalformed(f"the token endpoint answered {error}", endpoint=Endpoint.TOKEN) from None
+        self._transport.vitals.up(up=True)
+        lifetime_s = body.lifetime_s or _FALLBACK_LIFETIME_S
+        self._transport.vitals.token(self._clock.wall() + lifetime_s)
+        log.info("token_renewed", lifetime_s=lifetime_s, has_user=body.has_user)
+        return Token(body.access_token, sent_s + lifetime_s - renewal_margin_s(lifetime_s), body.has_user)
+
+    def _read_secret(self) -> str:
+        try:
+            return self._credential.read_secret()
+        except (OSError, ValueError) as error:
+            raise TenantUnauthorized(
+                f"the client secret cannot be read: {error}",
+                endpoint=Endpoint.TOKEN,
+                cure="check client_secret_file and who may read it",
+            ) from None
+
+
+def renewal_margin_s(lifetime_s: float) -> float:
+    """Return how long before its end a token is renewed, in seconds: tokens live from 15 s to 12 h."""
+    return min(60.0, lifetime_s / 10)

@@ -1,0 +1,146 @@
+"""One tenant's SP-Config API: jobs, results and object types as domain values.
+
+Only GET here, and POST on the token URL in `auth`: the token that we hold could start imports.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import TypeVar
+
+import structlog
+
+from spexporter.clock import Clock
+from spexporter.config.values import MaxAnswer
+from spexporter.domain.errors import TenantForbidden, TenantMalformed, TenantNotFound, TenantUnauthorized
+from spexporter.domain.job import JobKey, Observation, Operation
+from spexporter.domain.result import ImportResult
+from spexporter.sailpoint import advice, wire
+from spexporter.sailpoint.auth import Token, TokenSource
+from spexporter.sailpoint.endpoints import VERSIONS, Endpoint, path
+from spexporter.sailpoint.replies import check
+from spexporter.sailpoint.transport import Answer, Transport
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+STATUS_ENDPOINT: Mapping[Operation, Endpoint] = {
+    Operation.EXPORT: Endpoint.EXPORT_STATUS,
+    Operation.IMPORT: Endpoint.IMPORT_STATUS,
+}
+T = TypeVar("T")
+
+
+class TenantClient:
+    """Asks one tenant. Every method raises `TenantError` and nothing else when it gets no good answer.
+
+    `version` None means that the API version is to be found out; it is remembered from then on.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        version: str | None,
+        *,
+        tokens: TokenSource,
+        transport: Transport,
+        limits: MaxAnswer,
+        clock: Clock,
+    ) -> None:
+        self.vitals = transport.vitals
+        self._base_url = base_url
+        self._version = version
+        self._tokens = tokens
+        self._transport = transport
+        self._limits = limits
+        self._clock = clock
+        self._finding_version = asyncio.Lock()
+        self._renamed: set[JobKey] = set()
+
+    async def object_types(self) -> frozenset[str]:
+        """Return the object types that the tenant knows; its cheapest sign of life."""
+        async with self._finding_version:
+            if self._version is None:
+                return await self._find_version()
+        return await self._get(Endpoint.CONFIG_OBJECTS, "", wire.decode_object_types)
+
+    async def status(self, key: JobKey) -> Observation:
+        """Return what the tenant says of a job now."""
+        observed_s = self._clock.wall()
+
+        def decode(body: bytes) -> Observation:
+            return wire.decode_status(body, key, observed_s=observed_s, unknown=self._transport.exchanges.unknown)
+
+        observation = await self._get(STATUS_ENDPOINT[key.operation], key.job_id, decode)
+        if observation.reported_id not in {"", key.job_id} and key not in self._renamed:
+            self._renamed.add(key)
+            log.warning("job_id_differs", job_id=key.job_id, reported_id=observation.reported_id)
+        return observation
+
+    async def result(self, key: JobKey) -> ImportResult:
+        """Download an ended import's result and return its counts."""
+        return await self._get(Endpoint.IMPORT_RESULT, key.job_id, wire.decode_result)
+
+    async def _get(self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T]) -> T:
+        async with self._finding_version:
+            if self._version is None:
+                await self._find_version()
+        return await self._ask(endpoint, job_id, self._version or "", decode)
+
+    async def _find_version(self) -> frozenset[str]:
+        """Find the newest API version that the tenant has and return its object types.
+
+        401 and 403 mean that the version exists; an unreadable answer decides nothing.
+        """
+        for version in VERSIONS:
+            try:
+                types = await self._ask(Endpoint.CONFIG_OBJECTS, "", version, wire.decode_object_types)
+            except TenantNotFound as error:
+                if error.endpoint == Endpoint.TOKEN:
+                    raise
+            except (TenantForbidden, TenantUnauthorized) as error:
+                if error.endpoint != Endpoint.TOKEN:
+                    self._remember(version)
+                raise
+            else:
+                self._remember(version)
+                return types
+        raise TenantNotFound(
+            f"no API version ({', '.join(VERSIONS)}) answers at {self._base_url}",
+            endpoint=Endpoint.CONFIG_OBJECTS,
+            cure=advice.about_missing_api(),
+        )
+
+    def _remember(self, version: str) -> None:
+        self._version = version
+        self.vitals.version(version)
+        log.info("api_version_found", api_version=version)
+
+    async def _ask(self, endpoint: Endpoint, job_id: str, version: str, decode: Callable[[bytes], T]) -> T:
+        answer, token = await self._exchange(endpoint, job_id, version)
+        try:
+            check(answer, endpoint, [version], self._transport, clock=self._clock, has_user=token.has_user)
+        except TenantForbidden:
+            self.vitals.access(endpoint, allowed=False)
+            raise
+        except TenantUnauthorized:
+            self.vitals.up(up=False)
+            raise
+        self.vitals.access(endpoint, allowed=True)
+        try:
+            return decode(answer.body)
+        except wire.Unreadable as error:
+            self.vitals.up(up=False)
+            cure = "if it is HTML, base_url names a web page or a proxy answers in the tenant's place"
+            raise TenantMalformed(f"{endpoint} answered {error}", endpoint=endpoint, cure=cure) from error
+
+    async def _exchange(self, endpoint: Endpoint, job_id: str, version: str) -> tuple[Answer, Token]:
+        """Ask once, and once more with a new token after a 401: a token can die before its time."""
+        url = self._base_url + path(endpoint, version, job_id)
+        is_result = endpoint is Endpoint.IMPORT_RESULT
+        max_bytes = self._limits.results_bytes if is_result else self._limits.other_bytes
+        token = await self._tokens.get()
+        answer = await self._transport.get(endpoint, url, version=version, token=token.text, max_bytes=max_bytes)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            token = await self._tokens.replace(token)
+            answer = await self._transport.get(endpoint, url, version=version, token=token.text, max_bytes=max_bytes)
+        return answer, token

@@ -1,0 +1,63 @@
+"""Waiting for budget: no request of a client id starts without a place in the window of its API version."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from spexporter.clock import Clock
+from spexporter.domain.budget import RateLimit, RequestBudget, throttle_pause
+from spexporter.sailpoint.endpoints import VERSIONS
+
+
+class Gate:
+    """All budgets of one client id, one for each API version. First come, first served."""
+
+    def __init__(self, limit: RateLimit, clock: Clock) -> None:
+        self.budgets = {version: RequestBudget(limit) for version in VERSIONS}
+        self._clock = clock
+        self._turns = {version: asyncio.Lock() for version in VERSIONS}
+        self._throttled_in_a_row = 0
+
+    @asynccontextmanager
+    async def place(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> AsyncIterator[None]:
+        """Hold one place in the budget of each of `versions`, which come in the order of `VERSIONS` (no deadlock).
+
+        `on_wait` hears how long the wait for them took, in seconds.
+
+        The answer must have arrived, or been given up, before the block is left.
+        """
+        budgets = [self.budgets[version] for version in versions]
+        asked_s = self._clock.monotonic()
+        async with AsyncExitStack() as turns:
+            for version in versions:
+                await turns.enter_async_context(self._turns[version])
+            now_s = self._clock.monotonic()
+            while (opens_s := max(budget.opens_at(now_s) for budget in budgets)) > now_s:
+                await self._clock.sleep_until(opens_s)
+                now_s = self._clock.monotonic()
+            for budget in budgets:
+                budget.start(now_s)
+        on_wait(self._clock.monotonic() - asked_s)
+        try:
+            yield
+        finally:
+            for budget in budgets:
+                budget.finish(self._clock.monotonic())
+
+    def throttled(self, versions: Sequence[str], asked_s: float | None) -> float:
+        """Pause the budgets of `versions` after a 429 that asks for `asked_s`; return the end in monotonic seconds."""
+        self._throttled_in_a_row += 1
+        until_s = self._clock.monotonic() + throttle_pause(asked_s, self._throttled_in_a_row)
+        for version in versions:
+            self.budgets[version].pause(until_s)
+        return until_s
+
+    def used(self, version: str | None) -> int:
+        """Return the places taken in the present window of `version`; of the fullest one while it is not known."""
+        now_s = self._clock.monotonic()
+        budgets = self.budgets.values() if version is None else [self.budgets[version]]
+        return max(budget.used(now_s) for budget in budgets)
+
+    def answered(self) -> None:
+        """Take note of an answer that is not a 429."""
+        self._throttled_in_a_row = 0

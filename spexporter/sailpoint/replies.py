@@ -1,0 +1,85 @@
+"""What an HTTP status means, in our own error tree."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from spexporter.clock import Clock
+from spexporter.domain.errors import (
+    TenantForbidden,
+    TenantNotFound,
+    TenantRejected,
+    TenantServerError,
+    TenantThrottled,
+    TenantUnauthorized,
+)
+from spexporter.sailpoint import advice
+from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.transport import Answer, Transport
+from spexporter.sailpoint.wire import decode_error
+
+
+def check(
+    answer: Answer,
+    endpoint: Endpoint,
+    versions: Sequence[str],
+    transport: Transport,
+    *,
+    clock: Clock,
+    has_user: bool | None = None,
+) -> None:
+    """Return where the answer is good (2xx), keep the tenant's vitals, and pause the budgets of `versions` after a 429.
+
+    A 401 leaves `up` alone: whether a new token cures it is for the caller to find out.
+
+    Raises:
+        TenantError: the subclass that the status stands for, in words an operator can use.
+    """
+    status = answer.status
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        asked_s = retry_after_s(answer.headers.get("Retry-After"), wall_s=clock.wall())
+        until_s = transport.gate.throttled(versions, asked_s)
+        pause_s = until_s - clock.monotonic()
+        transport.vitals.throttled(clock.wall() + pause_s)
+        raise TenantThrottled(f"rate limit exceeded, paused for {pause_s:g} s", endpoint=endpoint, pause_s=asked_s)
+    transport.gate.answered()
+    if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        transport.vitals.up(up=status < HTTPStatus.INTERNAL_SERVER_ERROR)
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    said = decode_error(answer.body)
+    message = f"{endpoint} answered {status}: {said.text}"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise TenantServerError(message, endpoint=endpoint, tracking_id=said.tracking_id)
+    if status == HTTPStatus.UNAUTHORIZED:
+        cure = advice.about_unauthorized(endpoint)
+        raise TenantUnauthorized(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
+    if status == HTTPStatus.FORBIDDEN:
+        cure = advice.about_forbidden(endpoint, has_user=has_user)
+        raise TenantForbidden(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
+    if status == HTTPStatus.NOT_FOUND:
+        cure = advice.about_missing_api() if endpoint in {Endpoint.TOKEN, Endpoint.CONFIG_OBJECTS} else ""
+        raise TenantNotFound(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
+    if status < HTTPStatus.BAD_REQUEST:
+        where = answer.headers.get("Location", "elsewhere").split("?")[0]
+        message = f"{endpoint} answered {status}: redirected to {where[:200]}, which is not followed"
+        raise TenantRejected(message, endpoint=endpoint, cure=advice.about_missing_api())
+    raise TenantRejected(message, endpoint=endpoint, tracking_id=said.tracking_id)
+
+
+def retry_after_s(value: str | None, *, wall_s: float) -> float | None:
+    """Return the pause that `Retry-After` asks for, in seconds, at least 0; None where it is missing or unreadable.
+
+    Source: RFC 9110 section 10.2.3: seconds, or an HTTP date (then measured from `wall_s`, our Unix time).
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - wall_s)

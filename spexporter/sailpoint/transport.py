@@ -1,0 +1,164 @@
+"""One HTTP exchange with a tenant: inside the budget, bounded in time and size, its failure put into our own words."""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from spexporter.clock import Clock
+from spexporter.domain.errors import AnswerTooLarge, TenantMalformed, TenantTimeout, TenantUnreachable
+from spexporter.domain.ports import Exchanges
+from spexporter.sailpoint import advice
+from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.gate import Gate
+from spexporter.sailpoint.vitals import Vitals
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a tenant is reached. `proxy` is a URL or None; `tls` None means the system's authorities."""
+
+    timeout_s: float = 10.0
+    proxy: str | None = None
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Makes the exchanges of one tenant. Redirects are not followed: they would carry the token elsewhere."""
+
+    def __init__(
+        self,
+        tenant: str,
+        http: aiohttp.ClientSession,
+        route: Route,
+        *,
+        gate: Gate,
+        vitals: Vitals,
+        exchanges: Exchanges,
+        clock: Clock,
+    ) -> None:
+        self.tenant = tenant
+        self.gate = gate
+        self.vitals = vitals
+        self.exchanges = exchanges
+        self._http = http
+        self._route = route
+        self._clock = clock
+
+    async def get(self, endpoint: Endpoint, url: str, *, version: str, token: str, max_bytes: int) -> Answer:
+        """Ask for `url` with a bearer token; see `_exchange`."""
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        return await self._exchange("GET", endpoint, url, [version], max_bytes=max_bytes, headers=headers)
+
+    async def post_form(
+        self, endpoint: Endpoint, url: str, form: Mapping[str, str], *, versions: Sequence[str], max_bytes: int
+    ) -> Answer:
+        """Post a urlencoded form; see `_exchange`."""
+        headers = {"Accept": "application/json"}
+        return await self._exchange("POST", endpoint, url, versions, max_bytes=max_bytes, headers=headers, form=form)
+
+    async def _exchange(
+        self,
+        method: str,
+        endpoint: Endpoint,
+        url: str,
+        versions: Sequence[str],
+        *,
+        max_bytes: int,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make one exchange and return its answer, whatever its status.
+
+        Raises:
+            TenantUnreachable, TenantTimeout: no whole answer came.
+            TenantMalformed: what came is not HTTP, or too long (AnswerTooLarge).
+        """
+        async with self.gate.place(versions, lambda wait_s: self.exchanges.waited(self.tenant, wait_s)):
+            sent_s = self._clock.monotonic()
+            code, deprecated = "none", False
+            try:
+                async with self._http.request(
+                    method,
+                    URL(url, encoded=True),
+                    headers=headers,
+                    data=form,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=self._route.timeout_s),
+                    proxy=self._route.proxy,
+                    ssl=self._route.tls or True,
+                ) as response:
+                    received_s = self._clock.monotonic()
+                    code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
+                    self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
+                    body = await _read(response, max_bytes, endpoint)
+                    return Answer(response.status, response.headers, body)
+            except TimeoutError as error:
+                self.vitals.up(up=False)
+                raise TenantTimeout(
+                    f"no whole answer within {self._route.timeout_s:g} s", endpoint=endpoint, cure=advice.TIMED_OUT
+                ) from error
+            except aiohttp.ClientResponseError as error:
+                self.vitals.up(up=False)
+                raise TenantMalformed(f"the answer is not HTTP: {error.message}", endpoint=endpoint) from error
+            except (aiohttp.ClientError, OSError) as error:
+                self.vitals.up(up=False)
+                raise TenantUnreachable(
+                    f"no answer: {error}", endpoint=endpoint, cure=advice.about_unreachable(str(error))
+                ) from error
+            finally:
+                took_s = self._clock.monotonic() - sent_s
+                self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
+                log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=versions[0])
+
+    def _learn_time(self, date: str | None, *, sent_s: float, received_s: float) -> None:
+        if date is None:
+            return
+        try:
+            date_s = parsedate_to_datetime(date).timestamp()
+        except (ValueError, OverflowError):
+            self.exchanges.unknown("Date")
+            return
+        self.vitals.dated(date_s, sent_s=sent_s, received_s=received_s)
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int, endpoint: Endpoint) -> bytes:
+    """Read a body of at most `max_bytes`, counted as it is after decompression."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > max_bytes:
+            response.close()
+            raise AnswerTooLarge(
+                f"the answer is longer than {max_bytes} bytes",
+                endpoint=endpoint,
+                cure="raise max_answer for this tenant",
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def proxy_from_environment(url: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY (HTTP_PROXY for plain HTTP) and NO_PROXY name for `url`, None for none."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get(parts.scheme)

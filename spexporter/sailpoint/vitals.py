@@ -1,0 +1,75 @@
+"""What one tenant's exchanges tell about its health."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from spexporter.clock import Clock
+from spexporter.domain.errors import TenantError
+from spexporter.domain.tenanttime import Moment, learn
+from spexporter.domain.view import TenantHealth, Trouble
+
+
+class Vitals:
+    """Keeps one tenant's `TenantHealth`; the client writes it, pages read the immutable snapshots."""
+
+    def __init__(self, base_url: str, api_version: str | None, clock: Clock) -> None:
+        self.health = TenantHealth(base_url=base_url, api_version=api_version)
+        self._clock = clock
+
+    def up(self, *, up: bool) -> None:
+        """Take note that the tenant answers, or does not; running durations stand still while it does not."""
+        if up:
+            self._set(up=True, still_at_s=None)
+        elif self.health.still_at_s is None:
+            now = Moment(self._clock.wall(), self._clock.monotonic())
+            self._set(up=False, still_at_s=self.health.tenant_now_s(now))
+
+    def dated(self, date_s: float, *, sent_s: float, received_s: float) -> None:
+        """Take note of an answer's `Date` header; the other two are monotonic seconds."""
+        self._set(time=learn(self.health.time, date_s=date_s, sent_s=sent_s, received_s=received_s))
+
+    def version(self, api_version: str) -> None:
+        """Take note of the API version that the tenant has."""
+        self._set(api_version=api_version)
+
+    def token(self, expires_s: float) -> None:
+        """Take note of a new token's end (Unix seconds)."""
+        self._set(token_expires_s=expires_s)
+
+    def throttled(self, until_s: float) -> None:
+        """Take note of a pause that the tenant asked for (Unix seconds)."""
+        self._set(throttled_until_s=until_s)
+
+    def access(self, endpoint: str, *, allowed: bool) -> None:
+        """Take note of whether the credential may use `endpoint`."""
+        self._set(access={**self.health.access, endpoint: allowed})
+
+    def worked(self, *subjects: str) -> list[Trouble]:
+        """Take note of a good answer about `subjects`; return the troubles that this ends."""
+        ended = [self.health.troubles[subject] for subject in subjects if subject in self.health.troubles]
+        left = {subject: trouble for subject, trouble in self.health.troubles.items() if subject not in subjects}
+        self._set(last_answer_s=self._clock.wall(), troubles=left if ended else self.health.troubles)
+        return ended
+
+    def failed(self, subject: str, error: TenantError) -> Trouble | None:
+        """Take note of a failure about `subject`; return the trouble where it is new, None where it goes on."""
+        before = self.health.troubles.get(subject)
+        goes_on = before is not None and before.reason == error.reason
+        trouble = Trouble(
+            endpoint=error.endpoint,
+            reason=error.reason,
+            message=error.message,
+            cure=error.cure,
+            tracking_id=error.tracking_id,
+            since_s=before.since_s if before and goes_on else self._clock.wall(),
+        )
+        self._set(troubles={**self.health.troubles, subject: trouble})
+        return None if goes_on else trouble
+
+    def forget(self, subjects: Mapping[str, object]) -> None:
+        """Drop troubles about subjects that are not watched any more."""
+        left = {subject: trouble for subject, trouble in self.health.troubles.items() if subject not in subjects}
+        self._set(troubles=left)
+
+    def _set(self, **changes: object) -> None:
+        self.health = replace(self.health, **changes)  # type: ignore[arg-type]  # the names above are its fields

@@ -1,0 +1,272 @@
+"""Payloads to domain values, tolerant of everything that SailPoint has been seen to send.
+
+Each level is decoded only as far as it is used, so that an odd value in a field that we do not need spoils nothing.
+Every field may be null or missing and unknown words are kept. `Unreadable` is the only error.
+
+Source: SailPoint API specification, sp-config; SailPoint's guide and public issues for what the service really sends.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from spexporter.domain.job import JobKey, JobState, Observation
+from spexporter.domain.result import ImportResult, TypeCounts
+
+_OBJECT = dict[str, msgspec.Raw]
+_LIST = list[msgspec.Raw]
+_STATES = {state.value: state for state in JobState if state not in {JobState.NOT_FOUND, JobState.UNKNOWN}}
+_TYPE_FIELDS = {"infos", "warnings", "errors", "importedObjects"}
+_PREVIEW = b"IMPORT_PREVIEW"
+_LONGEST_TEXT = 300
+
+T = TypeVar("T")
+Unknown = Callable[[str], None]
+
+
+class Unreadable(ValueError):
+    """A body that is not what its endpoint should answer; the text says what was found instead."""
+
+
+def decode_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown) -> Observation:
+    """Decode the answer of an export's or import's status.
+
+    `unknown` hears the name of each field whose value this version does not know.
+
+    Raises:
+        Unreadable: not a JSON object with a `status`.
+    """
+    fields = _object(body, "a job status")
+    raw_state = _text(fields, "status", unknown)
+    if raw_state is None:
+        raise Unreadable("a job status without `status`")
+    state = _STATES.get(raw_state, JobState.UNKNOWN)
+    if state is JobState.UNKNOWN:
+        unknown("status")
+    return Observation(
+        key=key,
+        state=state,
+        raw_state=raw_state,
+        observed_s=observed_s,
+        created_s=_time(fields, "created", unknown),
+        modified_s=_time(fields, "modified", unknown),
+        completed_s=_time(fields, "completed", unknown),
+        expires_s=_time(fields, "expiration", unknown),
+        message=_text(fields, "message", unknown) or "",
+        description=_text(fields, "description", unknown) or "",
+        reported_id=_text(fields, "jobId", unknown) or "",
+    )
+
+
+def decode_result(body: bytes) -> ImportResult:
+    """Decode an import's downloaded result.
+
+    Raises:
+        Unreadable: no `results`, or something else where messages should be: nothing is counted by halves.
+    """
+    fields = _object(body, "an import result")
+    raw_results = fields.get("results")
+    if raw_results is None or _is_null(raw_results):
+        raise Unreadable("an import result without `results`")
+    by_type = _object(raw_results, "`results`")
+    if set(by_type) == {"results"} and _is_nested(by_type["results"]):
+        by_type = _object(by_type["results"], "`results.results`")
+    types: dict[str, TypeCounts] = {}
+    preview = False
+    for object_type, raw in by_type.items():
+        entry = {} if _is_null(raw) else _object(raw, f"the results of {_short(object_type)}")
+        lists = {name: _list(entry, name, object_type) for name in sorted(_TYPE_FIELDS)}
+        types[object_type] = TypeCounts(
+            errors=len(lists["errors"]),
+            warnings=len(lists["warnings"]),
+            infos=len(lists["infos"]),
+            objects=len(lists["importedObjects"]),
+        )
+        preview = preview or any(_is_preview(message) for message in lists["infos"])
+    return ImportResult(types=types, preview=preview, backup_id=_text(fields, "exportJobId", _ignore) or "")
+
+
+def decode_object_types(body: bytes) -> frozenset[str]:
+    """Decode the answer of config-objects: the object types that the tenant knows.
+
+    Raises:
+        Unreadable: not a JSON list.
+    """
+    types = (
+        _text(_object(raw, "an object configuration"), "objectType", _ignore) for raw in _decode(body, _LIST, "a list")
+    )
+    return frozenset(name for name in types if name)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an error answer says: one line of text and SailPoint's tracking id, both may be empty."""
+
+    text: str = ""
+    tracking_id: str = ""
+
+
+def decode_error(body: bytes) -> ErrorBody:
+    """Decode an error answer of any of the shapes seen in public; never raises.
+
+    Source: `error`, `message` and `messages` from the specification; the order from SailPoint's VS Code extension.
+    """
+    try:
+        fields = _object(body, "an error")
+    except Unreadable:
+        found = "HTML" if body.lstrip()[:1] == b"<" else "text"
+        plain = "" if found == "HTML" else _short(body[: 2 * _LONGEST_TEXT].decode(errors="replace"))
+        return ErrorBody(f"{found} instead of JSON{': ' + plain if plain else ''}" if body.strip() else "empty body")
+    tracking_id = _text(fields, "trackingId", _ignore) or ""
+    parts = [_text(fields, name, _ignore) for name in ("error", "error_description", "message")]
+    if not any(parts):
+        parts = [_text(fields, "detailCode", _ignore), _first_text(fields, "causes") or _first_text(fields, "messages")]
+    if not any(parts):
+        parts = [_text(fields, name, _ignore) for name in ("formatted_msg", "errorMessage", "detailMessage")]
+    return ErrorBody(_short(": ".join(part.strip() for part in parts if part)), _short(tracking_id))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBody:
+    """A token answer. `lifetime_s` None where it is not told; `has_user` None where the token does not show it."""
+
+    access_token: str
+    lifetime_s: float | None
+    has_user: bool | None
+
+    def __repr__(self) -> str:
+        return f"TokenBody(lifetime_s={self.lifetime_s}, has_user={self.has_user})"
+
+
+def decode_token(body: bytes) -> TokenBody:
+    """Decode the answer of the token endpoint.
+
+    Raises:
+        Unreadable: no `access_token`. The text never quotes the body.
+    """
+    fields = _object(body, "a token answer")
+    token = _text(fields, "access_token", _ignore)
+    if not token:
+        raise Unreadable("a token answer without `access_token`")
+    claims = _claims(token)
+    lifetime_s = _number(fields.get("expires_in"))
+    has_user = None if claims is None else bool(_text(claims, "user_name", _ignore))
+    return TokenBody(token, lifetime_s if lifetime_s is not None and lifetime_s > 0 else None, has_user)
+
+
+def parse_time(text: str) -> float | None:
+    """Return Unix seconds of an ISO 8601 time (without an offset: UTC), None where `text` is none.
+
+    Years before 1970 are what clients make of a missing time (`0001-01-01T00:00:00Z`): none as well.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds >= 0 else None
+
+
+def _decode(body: bytes | msgspec.Raw, shape: type[T], what: str) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"not {what}: {error}") from error
+
+
+def _object(body: bytes | msgspec.Raw, what: str) -> _OBJECT:
+    return _decode(body, _OBJECT, what)
+
+
+def _list(entry: _OBJECT, name: str, object_type: str) -> _LIST:
+    raw = entry.get(name)
+    return [] if raw is None or _is_null(raw) else _decode(raw, _LIST, f"a list in {_short(object_type)}.{name}")
+
+
+def _text(fields: _OBJECT, name: str, unknown: Unknown) -> str | None:
+    """Return a scalar as text; None where it is null or missing, or (reported) an object or a list."""
+    raw = fields.get(name)
+    if raw is None or _is_null(raw):
+        return None
+    try:
+        value: Any = msgspec.json.decode(raw, type=str | int | float | bool)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        unknown(name)
+        return None
+    return value if isinstance(value, str) else bytes(raw).decode()
+
+
+def _time(fields: _OBJECT, name: str, unknown: Unknown) -> float | None:
+    text = _text(fields, name, unknown)
+    if text is None:
+        return None
+    seconds = parse_time(text)
+    if seconds is None:
+        unknown(name)
+    return seconds
+
+
+def _number(raw: msgspec.Raw | None) -> float | None:
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=float, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _first_text(fields: _OBJECT, name: str) -> str | None:
+    try:
+        items = msgspec.json.decode(fields.get(name, msgspec.Raw(b"[]")), type=list[_OBJECT])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return _text(items[0], "text", _ignore) if items else None
+
+
+def _is_null(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:5]) == b"null"  # a result can be many megabytes long: no copy of it
+
+
+def _is_nested(raw: msgspec.Raw) -> bool:
+    """Whether the value of a lone key `results` is the real map of types, as some rendered API pages show it."""
+    try:
+        inner = _object(raw, "an object")
+    except Unreadable:
+        return False
+    return not (set(inner) & _TYPE_FIELDS)
+
+
+def _is_preview(message: msgspec.Raw) -> bool:
+    if _PREVIEW not in bytes(message):
+        return False
+    try:
+        return _text(_object(message, "a message"), "key", _ignore) == _PREVIEW.decode()
+    except Unreadable:
+        return False
+
+
+def _claims(token: str) -> _OBJECT | None:
+    """Return the claims of a JSON Web Token, None where the token is none."""
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 (header, payload and signature: RFC 7519)
+        return None
+    try:
+        return _object(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), "claims")
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _short(text: str) -> str:
+    """Return `text` on one line, cut."""
+    line = re.sub(r"\s+", " ", text).strip()
+    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+
+
+def _ignore(_name: str) -> None:
+    """Take no note of an unknown value where it changes nothing."""

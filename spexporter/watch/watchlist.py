@@ -1,0 +1,37 @@
+"""Which jobs are watched, merged from every source that names job ids."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from spexporter.domain.job import JobKey, Source, WatchedJob
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a change of one source changes for one tenant; `added` also holds jobs whose description changed."""
+
+    added: tuple[WatchedJob, ...]
+    removed: tuple[JobKey, ...]
+
+
+class Watchlist:
+    """Merges sources: what an earlier member of `Source` says of a job wins over a later one."""
+
+    def __init__(self) -> None:
+        self._named: dict[tuple[Source, str], dict[JobKey, WatchedJob]] = {}
+
+    def replace(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> Delta:
+        """Make `jobs` all that `source` names for `tenant`, and return what that changes."""
+        before = self._merged(tenant)
+        self._named[source, tenant] = {job.key: job for job in jobs}
+        after = self._merged(tenant)
+        return Delta(
+            added=tuple(job for key, job in after.items() if before.get(key) != job),
+            removed=tuple(key for key in before if key not in after),
+        )
+
+    def _merged(self, tenant: str) -> dict[JobKey, WatchedJob]:
+        merged: dict[JobKey, WatchedJob] = {}
+        for source in reversed(Source):
+            merged |= self._named.get((source, tenant), {})
+        return merged
