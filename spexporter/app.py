@@ -1,0 +1,186 @@
+"""Builds and connects all parts of the exporter, and owns their lifetimes: read this first.
+
+Job ids come from the configuration into the watchlist. A poller for each group of tenants that share a client id asks
+the tenants what its schedule says is due, within the budget of that client id. What they answer goes into the ledger,
+from there as an immutable view onto the board, and from the board onto the pages.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import structlog
+
+from spexporter import __version__
+from spexporter.board import LatestViews
+from spexporter.clock import Clock
+from spexporter.config.values import Config, Tenant
+from spexporter.domain.job import Source, WatchedJob
+from spexporter.domain.liveness import Liveness
+from spexporter.domain.ports import Group
+from spexporter.exposition.page import CollectorPage
+from spexporter.ledger.lease import SoleOwner
+from spexporter.ledger.memory import MemoryLedger
+from spexporter.poller import Polled, Poller
+from spexporter.sailpoint.auth import Credential, TokenSource
+from spexporter.sailpoint.client import TenantClient
+from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.gate import Gate
+from spexporter.sailpoint.transport import Route, Transport, proxy_from_environment
+from spexporter.sailpoint.vitals import Vitals
+from spexporter.telemetry import GroupPulse, Telemetry
+from spexporter.watch.configured import configured_jobs
+from spexporter.watch.watchlist import Watchlist
+from spexporter.web.metrics import MetricsPage
+from spexporter.web.probes import Probes
+from spexporter.web.server import Address, make_app, serving
+from spexporter.web.status import StatusPage
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+async def run(
+    config: Config, *, telemetry: Telemetry, clock: Clock, listen: Sequence[Address], stop: asyncio.Event
+) -> None:
+    """Poll all tenants of `config` and serve their metrics until `stop` is set.
+
+    Raises:
+        StartError: an address cannot be listened on.
+    """
+    async with (
+        client_session() as http,
+        exporting(config, http=http, telemetry=telemetry, clock=clock, listen=listen) as exporter,
+    ):
+        log.info("started", version=__version__, urls=exporter.urls, tenants=len(config.tenants))
+        await stop.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def exporting(
+    config: Config, *, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock, listen: Sequence[Address]
+) -> AsyncIterator["Exporter"]:
+    """Run an exporter for as long as the block lasts; it closes in reverse: polling first, then the server.
+
+    Raises:
+        StartError: an address cannot be listened on.
+    """
+    async with AsyncExitStack() as stack:
+        exporter = Exporter(config, http=http, telemetry=telemetry, clock=clock)
+        await exporter.begin()
+        exporter.urls = await stack.enter_async_context(serving(exporter.web, listen))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        polling = [
+            tasks.create_task(poller.run(), name=f"poller {group}") for group, poller in exporter.pollers.items()
+        ]
+        try:
+            yield exporter
+        finally:
+            for task in polling:
+                task.cancel()
+
+
+def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
+    """Return the session for all exchanges with tenants; enter it, or close it when done."""
+    return aiohttp.ClientSession(
+        # The pollers bound what is in flight; cookies would let one tenant's gateway follow another's requests.
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"spexporter/{__version__}"},
+        trace_configs=trace_configs,
+    )
+
+
+class Exporter:
+    """All parts of a running exporter, connected."""
+
+    def __init__(self, config: Config, *, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock) -> None:
+        self.urls: Sequence[str] = ()
+        self.board = LatestViews()
+        self._config = config
+        self._watchlist = Watchlist()
+        self._groups = {tenant.name: _group(tenant) for tenant in config.tenants}
+        liveness = Liveness(self._groups, clock.monotonic())
+        telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
+        telemetry.config_loaded(config.digest, clock.wall())
+        ledger, lease = MemoryLedger(), SoleOwner()
+        self.pollers: Mapping[Group, Poller] = {
+            group: Poller(
+                group,
+                _polled(tenants, http=http, telemetry=telemetry, clock=clock),
+                ledger=ledger,
+                board=self.board,
+                lease=lease,
+                clock=clock,
+                exchanges=telemetry,
+                pulse=GroupPulse(group, telemetry, liveness, clock),
+            )
+            for group, tenants in _grouped(config.tenants).items()
+        }
+        page = CollectorPage(telemetry.registry)
+        self.web = make_app(
+            MetricsPage(self.board, page, clock), Probes(liveness, clock), StatusPage(self.board, clock)
+        )
+
+    async def begin(self) -> None:
+        """Show what the ledger remembers and watch the configured jobs; no exchange is made yet."""
+        for poller in self.pollers.values():
+            await poller.restore()
+        for tenant in self._config.tenants:
+            await self.watch(Source.CONFIG, tenant.name, configured_jobs(tenant))
+
+    async def watch(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> None:
+        """Make `jobs` all that `source` names for `tenant`."""
+        delta = self._watchlist.replace(source, tenant, jobs)
+        if delta.added or delta.removed:
+            await self.pollers[self._groups[tenant]].watch(tenant, delta.added, delta.removed)
+
+
+def _group(tenant: Tenant) -> Group:
+    return Group(hashlib.sha256(tenant.client_id.encode()).hexdigest()[:12])
+
+
+def _grouped(tenants: Iterable[Tenant]) -> Mapping[Group, Sequence[Tenant]]:
+    groups: defaultdict[Group, list[Tenant]] = defaultdict(list)
+    for tenant in tenants:
+        groups[_group(tenant)].append(tenant)
+    return groups
+
+
+def _polled(
+    tenants: Sequence[Tenant], *, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock
+) -> Mapping[str, Polled]:
+    """Connect the tenants of one group: each has its own client and token, all share one gate."""
+    gate = Gate(tenants[0].rate_limit, clock)
+    polled: dict[str, Polled] = {}
+    for tenant in tenants:
+        version = None if tenant.api_version == "auto" else tenant.api_version
+        vitals = Vitals(tenant.base_url, version, clock)
+        route = Route(tenant.timeout_s, tenant.proxy or proxy_from_environment(tenant.base_url), _tls(tenant.ca_file))
+        transport = Transport(tenant.name, http, route, gate=gate, vitals=vitals, exchanges=telemetry, clock=clock)
+        tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
+        client = TenantClient(
+            tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock
+        )
+        polled[tenant.name] = Polled(client, tenant.poll)
+        telemetry.begin_tenant(
+            tenant.name,
+            endpoints=Endpoint,
+            budget=lambda vitals=vitals: gate.used(vitals.health.api_version),  # type: ignore[misc]  # bound now
+            allowed=tenant.rate_limit.allowed,
+        )
+    return polled
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext | None:
+    """Return a context that trusts the system's authorities and those of `ca_file`."""
+    if ca_file is None:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    return context

@@ -1,0 +1,1 @@
+"""From views to the text that Prometheus reads."""

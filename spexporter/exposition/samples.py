@@ -1,0 +1,186 @@
+"""How the samples of each tenant family are read from one tenant's view.
+
+Every function yields rows of (labels after `tenant`, in the family's order; value), and nothing where nothing is known.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from spexporter.domain import counting
+from spexporter.domain.job import Job, JobState, Operation
+from spexporter.domain.tenanttime import Moment
+from spexporter.domain.view import TenantView
+
+UNOBSERVED = "UNOBSERVED"
+_LONGEST_LABEL = 120
+
+
+class Row(NamedTuple):
+    """One sample; `suffix` is what a histogram's sample adds to the family's name."""
+
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    suffix: str = ""
+
+
+def _job_labels(job: Job) -> tuple[tuple[str, str], ...]:
+    return (("operation", job.key.operation), ("job_id", job.key.job_id))
+
+
+def _per_job(value: Callable[[Job], float | None]) -> Callable[[TenantView, Moment], Iterator[Row]]:
+    """Return a function that yields one row for each job of which `value` is known."""
+
+    def rows(view: TenantView, now: Moment) -> Iterator[Row]:
+        del now
+        for job in view.state.jobs.values():
+            if (known := value(job)) is not None:
+                yield Row(_job_labels(job), known)
+
+    return rows
+
+
+job_created = _per_job(lambda job: job.latest.created_s if job.latest else None)
+job_modified = _per_job(lambda job: job.latest.modified_s if job.latest else None)
+job_completed = _per_job(lambda job: job.ended_s)
+job_expiration = _per_job(lambda job: job.latest.expires_s if job.latest else None)
+job_end_seen = _per_job(lambda job: job.end_seen_s)
+job_last_observed = _per_job(lambda job: job.latest.observed_s if job.latest else None)
+job_max_age = _per_job(lambda job: job.watched.max_age_s)
+
+
+def _result_read(job: Job) -> float | None:
+    if job.key.operation is not Operation.IMPORT or job.end_seen_s is None:
+        return None
+    return float(job.outcome is not None and job.outcome.read)
+
+
+import_result_read = _per_job(_result_read)
+
+
+def job_state(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each job seen and each state."""
+    del now
+    for job in view.state.jobs.values():
+        if job.state is not None:
+            for state in JobState:
+                yield Row((*_job_labels(job), ("state", state)), float(job.state is state))
+
+
+def job_info(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each job; the only place where free text becomes a label, cut short."""
+    del now
+    for job in view.state.jobs.values():
+        preview = "unknown" if job.preview is None else str(job.preview).lower()
+        description = job.latest.description if job.latest else ""
+        facts = (
+            ("name", job.watched.name[:_LONGEST_LABEL]),
+            ("description", description[:_LONGEST_LABEL]),
+            ("source", job.watched.source),
+            ("preview", preview),
+        )
+        yield Row((*_job_labels(job), *facts), 1.0)
+
+
+def job_duration(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each job whose beginning is known; the only sample about tenants that changes by itself."""
+    for job in view.state.jobs.values():
+        if (elapsed_s := view.elapsed_s(job, now)) is not None:
+            yield Row(_job_labels(job), elapsed_s)
+
+
+def import_messages(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each severity of each object type in each import's result that was read."""
+    del now
+    for job in view.state.jobs.values():
+        for object_type, counts in (job.result.types if job.result else {}).items():
+            by_severity = {"error": counts.errors, "warning": counts.warnings, "info": counts.infos}
+            for severity, count in by_severity.items():
+                facts = (("object_type", object_type), ("severity", severity), ("preview", _preview(job)))
+                yield Row((*_job_labels(job), *facts), count)
+
+
+def import_objects(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each object type in each import's result that was read."""
+    del now
+    for job in view.state.jobs.values():
+        for object_type, counts in (job.result.types if job.result else {}).items():
+            facts = (("object_type", object_type), ("preview", _preview(job)))
+            yield Row((*_job_labels(job), *facts), counts.objects)
+
+
+def _preview(job: Job) -> str:
+    return str(bool(job.preview)).lower()
+
+
+def cells(name: str, *labels: str) -> Callable[[TenantView, Moment], Iterator[Row]]:
+    """Return a function that yields what pages may show of one counter's cells."""
+
+    def rows(view: TenantView, now: Moment) -> Iterator[Row]:
+        del now
+        for key, cell in view.state.totals.items():
+            if key.name == name:
+                yield Row(tuple(zip(labels, key.labels, strict=True)), cell.published)
+
+    return rows
+
+
+def run_seconds(view: TenantView, now: Moment) -> Iterator[Row]:
+    """A classic histogram for each operation: buckets, count and sum."""
+    buckets = cells(f"{counting.RUN_SECONDS}_bucket", "operation", "le")
+    for labels, value, _ in buckets(view, now):
+        yield Row(labels, value, "_bucket")
+        if labels[1][1] == "+Inf":
+            yield Row(labels[:1], value, "_count")
+    for labels, value, _ in cells(f"{counting.RUN_SECONDS}_sum", "operation")(view, now):
+        yield Row(labels, value, "_sum")
+
+
+def jobs(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each state of each operation that the tenant has a job of."""
+    del now
+    found = Counter((job.key.operation, job.state or UNOBSERVED) for job in view.state.jobs.values())
+    for operation in sorted({operation for operation, _ in found}):
+        for state in (*JobState, UNOBSERVED):
+            yield Row((("operation", operation), ("state", state)), found[operation, state])
+
+
+def last_success(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each operation that has succeeded."""
+    del now
+    for operation, ended_s in view.state.successes.items():
+        yield Row((("operation", operation),), ended_s)
+
+
+def _per_tenant(value: Callable[[TenantView], float | None]) -> Callable[[TenantView, Moment], Iterator[Row]]:
+    def rows(view: TenantView, now: Moment) -> Iterator[Row]:
+        del now
+        if (known := value(view)) is not None:
+            yield Row((), float(known))
+
+    return rows
+
+
+tenant_up = _per_tenant(lambda view: view.health.up)
+tenant_last_success = _per_tenant(lambda view: view.health.last_answer_s)
+tenant_throttled_until = _per_tenant(lambda view: view.health.throttled_until_s)
+tenant_token_expiration = _per_tenant(lambda view: view.health.token_expires_s)
+
+
+def tenant_access(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each endpoint tried."""
+    del now
+    for endpoint, allowed in sorted(view.health.access.items()):
+        yield Row((("endpoint", endpoint),), float(allowed))
+
+
+def tenant_info(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row."""
+    del now
+    yield Row((("base_url", view.health.base_url), ("api_version", view.health.api_version or "unknown")), 1.0)
+
+
+def tenant_clock_offset(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row once an answer has told the tenant's time."""
+    if view.health.time is not None:
+        yield Row((), view.health.time.at(now.monotonic_s) - now.wall_s)

@@ -1,0 +1,71 @@
+"""How log lines look and where they go: one line for each event, on standard error."""
+
+import logging
+import sys
+from collections.abc import Callable, MutableMapping
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+
+class LogLevel(StrEnum):
+    """The values of `--log.level`."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """The values of `--log.format`."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def set_up_logs(level: LogLevel, form: LogFormat, count: Callable[..., Any]) -> None:
+    """Send our log lines, and what libraries log from WARNING up, to standard error; `count` hears of each line."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            count,
+            *_rendering(form),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+
+
+def _rendering(form: LogFormat) -> list[Processor]:
+    if form is LogFormat.CONSOLE:
+        return [structlog.dev.ConsoleRenderer(timestamp_key="ts", colors=sys.stderr.isatty())]
+    if form is LogFormat.JSON:
+        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+    order = ["ts", "level", "event"]
+    return [structlog.processors.format_exc_info, _flat, structlog.processors.LogfmtRenderer(key_order=order)]
+
+
+def _flat(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write lists as logfmt has none."""
+    for key, value in event.items():
+        if isinstance(value, list | tuple):
+            event[key] = ",".join(map(str, value))
+    return event
+
+
+class _Forward(logging.Handler):
+    """Turns what libraries log into lines of our own form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        log.log(
+            record.levelno, "library_said", logger=record.name, message=record.getMessage(), exc_info=record.exc_info
+        )

@@ -1,0 +1,148 @@
+"""Metrics about ourselves, kept with prometheus-client in a registry of their own."""
+
+import platform
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import Any, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from spexporter import __version__
+from spexporter.clock import Clock
+from spexporter.domain.errors import REASONS
+from spexporter.domain.family import Family
+from spexporter.domain.liveness import Liveness
+from spexporter.domain.ports import Group
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+SKIP_REASONS = ("budget", "backoff", "lease")
+_LATENESS_BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+
+class Telemetry:
+    """Counts what happens to us; satisfies `spexporter.domain.ports.Exchanges`.
+
+    `families` is the table that names every metric and its labels.
+    """
+
+    def __init__(self, families: Iterable[Family], *, revision: str = "unknown") -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._families = {family.name: family for family in families}
+        self._requests = self._new(Counter, "spexporter_api_requests_total")
+        self._errors = self._new(Counter, "spexporter_api_errors_total")
+        self._durations = self._new(Histogram, "spexporter_api_request_duration_seconds")
+        self._deprecated = self._new(Counter, "spexporter_api_deprecated_responses_total")
+        self._used = self._new(Gauge, "spexporter_rate_limit_requests")
+        self._allowed = self._new(Gauge, "spexporter_rate_limit_allowed_requests")
+        self._waits = self._new(Counter, "spexporter_rate_limit_wait_seconds_total")
+        self._lateness = self._new(Histogram, "spexporter_poll_lateness_seconds", buckets=_LATENESS_BUCKETS_S)
+        self._skipped = self._new(Counter, "spexporter_polls_skipped_total")
+        self._heartbeat = self._new(Gauge, "spexporter_scheduler_heartbeat_timestamp_seconds")
+        self._reload_ok = self._new(Gauge, "spexporter_config_last_reload_successful")
+        self._reload_time = self._new(Gauge, "spexporter_config_last_reload_success_timestamp_seconds")
+        self._config_hash = self._new(Gauge, "spexporter_config_hash")
+        self._unknown = self._new(Counter, "spexporter_unknown_values_total")
+        self._log_messages = self._new(Counter, "spexporter_log_messages_total")
+        build = self._new(Gauge, "spexporter_build_info")
+        build.labels(__version__, revision, platform.python_version()).set(1)
+        for level in LOG_LEVELS:
+            self._log_messages.labels(level)
+        for reason in SKIP_REASONS:
+            self._skipped.labels(reason)
+
+    def begin_tenant(self, tenant: str, endpoints: Iterable[str], budget: Callable[[], int], allowed: int) -> None:
+        """Start every closed label set of a tenant at 0; `budget` tells the places taken in its present window."""
+        for reason in REASONS:
+            self._errors.labels(tenant, reason)
+        for endpoint in endpoints:
+            self._deprecated.labels(tenant, endpoint)
+            self._durations.labels(endpoint)
+        self._waits.labels(tenant)
+        self._used.labels(tenant).set_function(budget)
+        self._allowed.labels(tenant).set(allowed)
+
+    def config_loaded(self, digest: int, at_s: float) -> None:
+        """Take note of the configuration in use: a number that stands for its text, and when it was read."""
+        self._reload_ok.set(1)
+        self._reload_time.set(at_s)
+        self._config_hash.set(digest)
+
+    def show_heartbeat(self, last_beat_s: Callable[[], float]) -> None:
+        """Show what `last_beat_s` returns (Unix seconds) at each scrape."""
+        self._heartbeat.set_function(last_beat_s)
+
+    def ended(self, tenant: str, endpoint: str, code: str, took_s: float, *, deprecated: bool) -> None:
+        """See `Exchanges.ended`."""
+        self._requests.labels(tenant, endpoint, code).inc()
+        self._durations.labels(endpoint).observe(took_s)
+        if deprecated:
+            self._deprecated.labels(tenant, endpoint).inc()
+
+    def failed(self, tenant: str, reason: str) -> None:
+        """See `Exchanges.failed`."""
+        self._errors.labels(tenant, reason).inc()
+
+    def waited(self, tenant: str, wait_s: float) -> None:
+        """See `Exchanges.waited`."""
+        self._waits.labels(tenant).inc(wait_s)
+        if wait_s > 0:
+            self.skipped("budget")
+
+    def unknown(self, field_name: str) -> None:
+        """See `Exchanges.unknown`."""
+        self._unknown.labels(field_name).inc()
+
+    def started(self, late_s: float) -> None:
+        """See `Pulse.started`."""
+        self._lateness.observe(late_s)
+
+    def skipped(self, reason: str) -> None:
+        """See `Pulse.skipped`."""
+        self._skipped.labels(reason).inc()
+
+    def count_log_line(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        """Count a log line by level; a structlog processor."""
+        self._log_messages.labels(event.get("level", "info")).inc()
+        return event
+
+    def _new(self, kind: type[M], name: str, **options: Any) -> M:  # noqa: ANN401 (prometheus-client's own options)
+        family = self._families[name]
+        return kind(name, family.help, family.labels, registry=self.registry, **options)
+
+
+class GroupPulse:
+    """Satisfies `spexporter.domain.ports.Pulse` for one group: to telemetry and to liveness."""
+
+    def __init__(self, group: Group, telemetry: Telemetry, liveness: Liveness, clock: Clock) -> None:
+        self._group = group
+        self._telemetry = telemetry
+        self._liveness = liveness
+        self._clock = clock
+
+    def beat(self) -> None:
+        """See `Pulse.beat`."""
+        self._liveness.beat(self._group, self._clock.monotonic())
+
+    def started(self, late_s: float) -> None:
+        """See `Pulse.started`."""
+        self._telemetry.started(late_s)
+
+    def skipped(self, reason: str) -> None:
+        """See `Pulse.skipped`."""
+        self._telemetry.skipped(reason)
+
+    def attempted(self, tenant: str) -> None:
+        """See `Pulse.attempted`."""
+        self._liveness.attempted(tenant)

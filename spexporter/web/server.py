@@ -1,0 +1,68 @@
+"""The daemon's HTTP server: its routes, and how it is opened and closed."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from aiohttp import web
+
+from spexporter.domain.errors import StartError
+from spexporter.web.metrics import MetricsPage
+from spexporter.web.probes import Probes
+from spexporter.web.status import StatusPage
+
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+_GRACE_S = 1.0  # for scrapes under way when the daemon ends
+
+
+class Address(NamedTuple):
+    """Where to listen; an empty host means all addresses, port 0 a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage) -> web.Application:
+    """Return the application with all routes."""
+    app = web.Application()
+    app.router.add_get("/metrics", metrics.handle)
+    app.router.add_get("/-/healthy", probes.healthy)
+    app.router.add_get("/-/ready", probes.ready)
+    app.router.add_get("/", status.handle)
+    app.on_response_prepare.append(_harden)
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIterator[list[str]]:
+    """Serve `app` on every address and yield the URLs, in the same order.
+
+    Raises:
+        StartError: an address cannot be listened on.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S, handle_signals=False)
+    await runner.setup()
+    try:
+        urls: list[str] = []
+        for address in addresses:
+            site = web.TCPSite(runner, address.host or None, address.port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
+            port = runner.addresses[-1][1]
+            urls.append(f"http://{Address(address.host or 'localhost', port)}")
+        yield urls
+    finally:
+        await runner.cleanup()
+
+
+async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.extend(_SECURITY_HEADERS)

@@ -1,0 +1,108 @@
+"""`GET /`: what an operator sees first."""
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import jinja2
+from aiohttp import web
+
+from spexporter import __version__
+from spexporter.clock import Clock
+from spexporter.domain.ports import Board
+from spexporter.domain.tenanttime import Moment
+from spexporter.domain.view import TenantView, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class _TroubleRow:
+    """One trouble in words."""
+
+    endpoint: str
+    reason: str
+    message: str
+    cure: str
+    tracking_id: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class _TenantRow:
+    """One tenant in words."""
+
+    name: str
+    verdict: str  # up, down or not tried yet
+    base_url: str
+    api_version: str
+    last_answer: str
+    paused: str
+    token_expires: str
+    jobs: Mapping[str, int]
+    troubles: tuple[_TroubleRow, ...]
+
+
+class StatusPage:
+    """Renders all tenants with their last errors and the cures; it reloads itself."""
+
+    def __init__(self, board: Board, clock: Clock) -> None:
+        self._board = board
+        self._clock = clock
+        templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("spexporter.web"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._template = templates.get_template("status.html")
+
+    async def handle(self, _request: web.Request) -> web.Response:
+        """Render the page as of now."""
+        now = Moment(self._clock.wall(), self._clock.monotonic())
+        nonce = secrets.token_urlsafe(16)
+        tenants = [_tenant_row(view, now) for view in self._board.snapshot()]
+        text = self._template.render(tenants=tenants, version=__version__, now=_stamp(now.wall_s), nonce=nonce)
+        policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
+        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store"}
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def _tenant_row(view: TenantView, now: Moment) -> _TenantRow:
+    health = view.health
+    paused_s = (health.throttled_until_s or 0.0) - now.wall_s
+    return _TenantRow(
+        name=view.tenant,
+        verdict={True: "up", False: "down", None: "not tried yet"}[health.up],
+        base_url=health.base_url,
+        api_version=health.api_version or "being found out",
+        last_answer="none yet" if health.last_answer_s is None else ago(now.wall_s - health.last_answer_s),
+        paused=f"paused for {paused_s:.0f} s" if paused_s > 0 else "",
+        token_expires="no token yet" if health.token_expires_s is None else _stamp(health.token_expires_s),
+        jobs=dict(sorted(Counter(str(job.state or "not seen yet") for job in view.state.jobs.values()).items())),
+        troubles=tuple(_trouble_row(trouble, now) for trouble in health.troubles.values()),
+    )
+
+
+def _trouble_row(trouble: Trouble, now: Moment) -> _TroubleRow:
+    return _TroubleRow(
+        endpoint=trouble.endpoint,
+        reason=trouble.reason,
+        message=trouble.message,
+        cure=trouble.cure,
+        tracking_id=trouble.tracking_id,
+        since=ago(now.wall_s - trouble.since_s),
+    )
+
+
+def ago(seconds: float) -> str:
+    """Return an age as people say it, in its largest whole unit."""
+    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            return f"{seconds // unit_s:.0f} {unit} ago"
+    return f"{max(0.0, seconds):.0f} s ago"
+
+
+def _stamp(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

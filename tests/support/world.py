@@ -1,0 +1,169 @@
+"""The whole exporter against the simulator over real HTTP, with time that only tests move."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import aiohttp
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from spexporter.app import Exporter, client_session, exporting
+from spexporter.config import Config, load
+from spexporter.exposition.families import OWN_FAMILIES
+from spexporter.simulator import Simulator, TenantPlan, serving
+from spexporter.telemetry import Telemetry
+from spexporter.web.server import Address
+from tests.support.clock import FakeClock
+
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+Labels = frozenset[tuple[str, str]]
+
+
+class CountedTelemetry(Telemetry):
+    """Knows how many exchanges are in flight, so that time stands still while any is."""
+
+    def __init__(self) -> None:
+        super().__init__(OWN_FAMILIES)
+        self.in_flight = 0
+
+    def trace(self) -> aiohttp.TraceConfig:
+        trace = aiohttp.TraceConfig()
+
+        async def started(_session: object, _context: SimpleNamespace, _params: object) -> None:
+            self.in_flight += 1
+
+        trace.on_request_start.append(started)
+        return trace
+
+    def ended(self, tenant: str, endpoint: str, code: str, took_s: float, *, deprecated: bool) -> None:
+        self.in_flight -= 1
+        super().ended(tenant, endpoint, code, took_s, deprecated=deprecated)
+
+
+@dataclass
+class Scrape:
+    """One page, parsed: samples by name, then by labels."""
+
+    text: str
+    families: list[Metric]
+    samples: dict[str, dict[Labels, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for family in self.families:
+            for sample in family.samples:
+                self.samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return the only sample of `name` that has these labels, None when there is none."""
+        found = self.all(name, **labels)
+        assert len(found) <= 1, found
+        return next(iter(found.values()), None)
+
+    def all(self, name: str, **labels: str) -> dict[Labels, float]:
+        wanted = frozenset(labels.items())
+        return {found: value for found, value in self.samples.get(name, {}).items() if wanted <= found}
+
+    def state(self, job_id: str) -> str | None:
+        """Return the state that is 1 for a job; there must be exactly one."""
+        ones = [dict(found)["state"] for found, value in self.all("spconfig_job_state", job_id=job_id).items() if value]
+        assert len(ones) <= 1, ones
+        return ones[0] if ones else None
+
+
+async def scrape(url: str, headers: dict[str, str] | None = None) -> Scrape:
+    """Get and parse a page of metrics, as text or as OpenMetrics by its Content-Type."""
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics", headers=headers) as response:
+        assert response.status == 200, await response.text()
+        text = await response.text()
+        openmetrics = response.content_type == "application/openmetrics-text"
+    return Scrape(text, list((parse_openmetrics if openmetrics else parse_text)(text)))
+
+
+@dataclass
+class World:
+    """A running exporter, its simulated tenants, and the clock that moves both."""
+
+    clock: FakeClock
+    simulator: Simulator
+    tenants_url: str
+    exporter: Exporter
+    telemetry: CountedTelemetry
+
+    @property
+    def url(self) -> str:
+        return self.exporter.urls[0]
+
+    async def scrape(self, headers: dict[str, str] | None = None) -> Scrape:
+        return await scrape(self.url, headers)
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with aiohttp.ClientSession() as http, http.get(self.url + path) as response:
+            return response.status, await response.text()
+
+    async def settle(self) -> None:
+        """Let everything happen that needs no time: no exchange is in flight and every task waits for the clock."""
+        quiet = 0
+        while quiet < 20:
+            await asyncio.sleep(0.0002 if self.telemetry.in_flight else 0)
+            quiet = 0 if self.telemetry.in_flight else quiet + 1
+
+    async def advance(self, by_s: float) -> None:
+        """Move time on, from one sleeper to the next, and let each do its work."""
+        end_s = self.clock.monotonic() + by_s
+        await self.settle()
+        while (wake_s := self.clock.next_wake()) is not None and wake_s <= end_s:
+            self.clock.jump_to(wake_s)
+            await self.settle()
+        self.clock.jump_to(end_s)
+        await self.settle()
+
+
+def read_config(text: str) -> Config:
+    """Load a configuration from its text."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "spexporter.yaml"
+        path.write_text(text)
+        return load(path, {})
+
+
+def config_text(simulator: Simulator, tenants_url: str, *, extra: str = "") -> str:
+    """Return the simulator's own configuration, with lines for `defaults` added."""
+    text = simulator.config_yaml(tenants_url)
+    return f"defaults:\n{extra}\n{text}" if extra else text
+
+
+@asynccontextmanager
+async def world(
+    plans: Iterable[TenantPlan],
+    *,
+    plant: Iterable[dict[str, object]] = (),
+    defaults: str = "",
+    seed: int = 1,
+    config: str | None = None,
+    clock: FakeClock | None = None,
+    **simulator_options: float,
+) -> AsyncIterator[World]:
+    """Run simulator and exporter; `plant` are arguments of `Simulator.start` for jobs that exist from the beginning.
+
+    `config` replaces the configuration that the simulator writes of itself; `{url}` in it is the simulator's root.
+    """
+    clock = clock or FakeClock()
+    simulator = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
+    for job in plant:
+        simulator.start(**job)  # type: ignore[arg-type]
+    telemetry = CountedTelemetry()
+    async with serving(simulator) as tenants_url:
+        text = config.replace("{url}", tenants_url) if config else config_text(simulator, tenants_url, extra=defaults)
+        async with (
+            client_session(trace_configs=[telemetry.trace()]) as http,
+            exporting(
+                read_config(text), http=http, telemetry=telemetry, clock=clock, listen=[Address("127.0.0.1", 0)]
+            ) as exporter,
+        ):
+            yield World(clock, simulator, tenants_url, exporter, telemetry)
