@@ -52,7 +52,8 @@ class SimulatedJob:
 
     def exists_at(self, now_s: float) -> bool:
         """Tell whether the tenant knows the job at `now_s`."""
-        return self.created_s <= now_s < self.expires_s
+        # `created_s` was rounded to whole milliseconds, perhaps up: a job just started must not be missing.
+        return self.created_s <= now_s + 0.001 and now_s < self.expires_s
 
     @property
     def completed(self) -> str | None:

@@ -62,7 +62,7 @@ class Tenant:
     def all_jobs(self, now_s: float) -> Sequence[SimulatedJob]:
         """Return every job and backup that began until `now_s`, expired ones too, in no certain order."""
         self.advance(now_s)
-        return [job for job in self._by_key.values() if job.created_s <= now_s]
+        return [job for job in self._by_key.values() if job.created_s <= now_s + 0.001]
 
     def find(self, operation: str, job_id: str, now_s: float) -> SimulatedJob | None:
         """Return the job as the API would find it at `now_s`, backups too; None when it would not."""

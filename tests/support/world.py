@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from spexporter.app import Exporter, client_session, exporting
 from spexporter.config import Config, load
+from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
@@ -112,6 +113,15 @@ class World:
         while quiet < 20:
             await asyncio.sleep(0.0002 if self.telemetry.in_flight else 0)
             quiet = 0 if self.telemetry.in_flight else quiet + 1
+
+    async def hand_over(self) -> None:
+        """Tell the exporter of every job that exists now, as pipelines would."""
+        for plan in self.simulator.plans:
+            jobs = [
+                WatchedJob(JobKey(plan.name, Operation(job.operation), job.id), name=job.name)
+                for job in self.simulator.jobs(plan.name)
+            ]
+            await self.exporter.watch(Source.CONFIG, plan.name, jobs)
 
     async def advance(self, by_s: float) -> None:
         """Move time on, from one sleeper to the next, and let each do its work."""
