@@ -22,11 +22,11 @@ from spexporter.clock import Clock
 from spexporter.config.values import Config, Tenant
 from spexporter.domain.job import Source, WatchedJob
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Group
+from spexporter.domain.ports import Group, Ledger
 from spexporter.exposition.page import CollectorPage
 from spexporter.ledger.lease import SoleOwner
 from spexporter.ledger.memory import MemoryLedger
-from spexporter.poller import Polled, Poller
+from spexporter.poller import Poller, TenantPolling
 from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
@@ -85,17 +85,6 @@ async def exporting(
                 task.cancel()
 
 
-def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
-    """Return the session for all exchanges with tenants; enter it, or close it when done."""
-    return aiohttp.ClientSession(
-        # The pollers bound what is in flight; cookies would let one tenant's gateway follow another's requests.
-        connector=aiohttp.TCPConnector(limit=0),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"spexporter/{__version__}"},
-        trace_configs=trace_configs,
-    )
-
-
 class Exporter:
     """All parts of a running exporter, connected."""
 
@@ -103,34 +92,66 @@ class Exporter:
         self.urls: Sequence[str] = ()
         self.board = LatestViews()
         self._config = config
+        self._telemetry = telemetry
+        self._clock = clock
         self._watchlist = Watchlist()
         self._groups = {tenant.name: _group(tenant) for tenant in config.tenants}
         liveness = Liveness(self._groups, clock.monotonic())
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         telemetry.config_loaded(config.digest, clock.wall())
-        ledger, lease = MemoryLedger(), SoleOwner()
+        self._ledger: Ledger = MemoryLedger()
         self.pollers: Mapping[Group, Poller] = {
-            group: Poller(
-                group,
-                _polled(tenants, http=http, telemetry=telemetry, clock=clock),
-                ledger=ledger,
-                board=self.board,
-                lease=lease,
-                clock=clock,
-                exchanges=telemetry,
-                pulse=GroupPulse(group, telemetry, liveness, clock),
-            )
-            for group, tenants in _grouped(config.tenants).items()
+            group: self._poller(group, tenants, http, liveness) for group, tenants in _grouped(config.tenants).items()
         }
         page = CollectorPage(telemetry.registry)
         self.web = make_app(
             MetricsPage(self.board, page, clock), Probes(liveness, clock), StatusPage(self.board, clock)
         )
 
+    def _poller(
+        self, group: Group, tenants: Sequence[Tenant], http: aiohttp.ClientSession, liveness: Liveness
+    ) -> Poller:
+        """Connect the tenants of one group: each has its own client and token, all share one gate."""
+        gate = Gate(tenants[0].rate_limit, self._clock)
+        lease = SoleOwner()
+        polling = {
+            tenant.name: TenantPolling(
+                tenant.name,
+                group,
+                self._client(tenant, gate, http),
+                tenant.poll,
+                ledger=self._ledger,
+                board=self.board,
+                lease=lease,
+                clock=self._clock,
+                exchanges=self._telemetry,
+            )
+            for tenant in tenants
+        }
+        pulse = GroupPulse(group, self._telemetry, liveness, self._clock)
+        return Poller(group, polling, lease=lease, clock=self._clock, pulse=pulse)
+
+    def _client(self, tenant: Tenant, gate: Gate, http: aiohttp.ClientSession) -> TenantClient:
+        clock, telemetry = self._clock, self._telemetry
+        version = None if tenant.api_version == "auto" else tenant.api_version
+        vitals = Vitals(tenant.base_url, version, clock)
+        route = Route(tenant.timeout_s, tenant.proxy or proxy_from_environment(tenant.base_url), _tls(tenant.ca_file))
+        transport = Transport(tenant.name, http, route, gate=gate, vitals=vitals, exchanges=telemetry, clock=clock)
+        tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
+        telemetry.begin_tenant(
+            tenant.name,
+            endpoints=Endpoint,
+            budget=lambda: gate.used(vitals.health.api_version),
+            allowed=tenant.rate_limit.allowed,
+        )
+        return TenantClient(
+            tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock
+        )
+
     async def begin(self) -> None:
         """Show what the ledger remembers and watch the configured jobs; no exchange is made yet."""
         for poller in self.pollers.values():
-            await poller.restore()
+            await poller.restore(self._ledger)
         for tenant in self._config.tenants:
             await self.watch(Source.CONFIG, tenant.name, configured_jobs(tenant))
 
@@ -152,29 +173,15 @@ def _grouped(tenants: Iterable[Tenant]) -> Mapping[Group, Sequence[Tenant]]:
     return groups
 
 
-def _polled(
-    tenants: Sequence[Tenant], *, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock
-) -> Mapping[str, Polled]:
-    """Connect the tenants of one group: each has its own client and token, all share one gate."""
-    gate = Gate(tenants[0].rate_limit, clock)
-    polled: dict[str, Polled] = {}
-    for tenant in tenants:
-        version = None if tenant.api_version == "auto" else tenant.api_version
-        vitals = Vitals(tenant.base_url, version, clock)
-        route = Route(tenant.timeout_s, tenant.proxy or proxy_from_environment(tenant.base_url), _tls(tenant.ca_file))
-        transport = Transport(tenant.name, http, route, gate=gate, vitals=vitals, exchanges=telemetry, clock=clock)
-        tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
-        client = TenantClient(
-            tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock
-        )
-        polled[tenant.name] = Polled(client, tenant.poll)
-        telemetry.begin_tenant(
-            tenant.name,
-            endpoints=Endpoint,
-            budget=lambda vitals=vitals: gate.used(vitals.health.api_version),  # type: ignore[misc]  # bound now
-            allowed=tenant.rate_limit.allowed,
-        )
-    return polled
+def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
+    """Return the session for all exchanges with tenants; enter it, or close it when done."""
+    return aiohttp.ClientSession(
+        # The pollers bound what is in flight; cookies would let one tenant's gateway follow another's requests.
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"spexporter/{__version__}"},
+        trace_configs=trace_configs,
+    )
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext | None:

@@ -78,8 +78,9 @@ class RequestBudget:
 def throttle_pause(asked_s: float | None, in_a_row: int) -> float:
     """How long to pause after a 429: what it asks for, else our own back-off, at most `LONGEST_PAUSE_S`.
 
-    `in_a_row` counts the 429s since the last other answer, this one included.
+    `in_a_row` counts the pauses since the last other answer, this one included. Being asked for no pause at all right
+    after being refused is as good as not being told.
     """
-    if asked_s is None:
+    if asked_s is None or asked_s <= 0:
         asked_s = _FIRST_OWN_PAUSE_S * 2.0 ** min(in_a_row - 1, 16)
-    return min(max(0.0, asked_s), LONGEST_PAUSE_S)
+    return min(asked_s, LONGEST_PAUSE_S)

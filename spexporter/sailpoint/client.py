@@ -4,7 +4,7 @@ Only GET here, and POST on the token URL in `auth`: the token that we hold could
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -13,20 +13,16 @@ import structlog
 from spexporter.clock import Clock
 from spexporter.config.values import MaxAnswer
 from spexporter.domain.errors import TenantForbidden, TenantMalformed, TenantNotFound, TenantUnauthorized
-from spexporter.domain.job import JobKey, Observation, Operation
+from spexporter.domain.job import JobKey, Observation
 from spexporter.domain.result import ImportResult
 from spexporter.sailpoint import advice, wire
 from spexporter.sailpoint.auth import Token, TokenSource
-from spexporter.sailpoint.endpoints import VERSIONS, Endpoint, path
+from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, VERSIONS, Endpoint, path
 from spexporter.sailpoint.replies import check
 from spexporter.sailpoint.transport import Answer, Transport
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-STATUS_ENDPOINT: Mapping[Operation, Endpoint] = {
-    Operation.EXPORT: Endpoint.EXPORT_STATUS,
-    Operation.IMPORT: Endpoint.IMPORT_STATUS,
-}
 T = TypeVar("T")
 
 

@@ -1,6 +1,9 @@
 """The closed list of what we ask a tenant, and where it lives in each API version."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from spexporter.domain.job import Operation
 
 # In the order in which `api_version: auto` tries them: newest layout first.
 # Source: SailPoint "API Versioning Strategy": beta and the yearly versions end in 2029, v1 replaces them.
@@ -16,6 +19,11 @@ class Endpoint(StrEnum):
     IMPORT_STATUS = "import-status"
     IMPORT_RESULT = "import-result"
 
+
+STATUS_ENDPOINT: Mapping[Operation, Endpoint] = {
+    Operation.EXPORT: Endpoint.EXPORT_STATUS,
+    Operation.IMPORT: Endpoint.IMPORT_STATUS,
+}
 
 _TAILS = {
     Endpoint.CONFIG_OBJECTS: "config-objects",

@@ -16,7 +16,7 @@ class Gate:
         self.budgets = {version: RequestBudget(limit) for version in VERSIONS}
         self._clock = clock
         self._turns = {version: asyncio.Lock() for version in VERSIONS}
-        self._throttled_in_a_row = 0
+        self._pauses_in_a_row = 0
 
     @asynccontextmanager
     async def place(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> AsyncIterator[None]:
@@ -46,11 +46,14 @@ class Gate:
 
     def throttled(self, versions: Sequence[str], asked_s: float | None) -> float:
         """Pause the budgets of `versions` after a 429 that asks for `asked_s`; return the end in monotonic seconds."""
-        self._throttled_in_a_row += 1
-        until_s = self._clock.monotonic() + throttle_pause(asked_s, self._throttled_in_a_row)
-        for version in versions:
-            self.budgets[version].pause(until_s)
-        return until_s
+        now_s = self._clock.monotonic()
+        budgets = [self.budgets[version] for version in versions]
+        if all(budget.paused_until_s <= now_s for budget in budgets):
+            self._pauses_in_a_row += 1  # not for the second 429 of requests that were in flight together
+        until_s = now_s + throttle_pause(asked_s, max(1, self._pauses_in_a_row))
+        for budget in budgets:
+            budget.pause(until_s)
+        return max(budget.paused_until_s for budget in budgets)
 
     def used(self, version: str | None) -> int:
         """Return the places taken in the present window of `version`; of the fullest one while it is not known."""
@@ -60,4 +63,4 @@ class Gate:
 
     def answered(self) -> None:
         """Take note of an answer that is not a 429."""
-        self._throttled_in_a_row = 0
+        self._pauses_in_a_row = 0

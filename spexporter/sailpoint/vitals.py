@@ -1,6 +1,6 @@
 """What one tenant's exchanges tell about its health."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from spexporter.clock import Clock
@@ -66,9 +66,10 @@ class Vitals:
         self._set(troubles={**self.health.troubles, subject: trouble})
         return None if goes_on else trouble
 
-    def forget(self, subjects: Mapping[str, object]) -> None:
-        """Drop troubles about subjects that are not watched any more."""
-        left = {subject: trouble for subject, trouble in self.health.troubles.items() if subject not in subjects}
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Drop what troubles there are about subjects that nobody asks about any more."""
+        gone = set(subjects)
+        left = {subject: trouble for subject, trouble in self.health.troubles.items() if subject not in gone}
         self._set(troubles=left)
 
     def _set(self, **changes: object) -> None:

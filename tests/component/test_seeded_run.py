@@ -1,5 +1,6 @@
 import random
 from dataclasses import replace
+from typing import Any
 
 from spexporter.simulator import default_plans
 from tests.support.truth import differences, watched
@@ -22,7 +23,7 @@ async def test_counters_equal_what_was_really_sent_over_a_run_of_hundreds_of_job
             await running.hand_over()
             await running.advance(ROUND_S)
         await running.advance(LONGEST_JOB_S)
-        truth = running.simulator.truth()
+        truth: dict[str, Any] = running.simulator.truth()
         page = await running.scrape()
     assert len(watched(truth)) >= 200
     assert {job["final_state"] for job in watched(truth)} >= {"COMPLETE", "FAILED", "CANCELLED"}

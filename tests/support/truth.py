@@ -54,9 +54,9 @@ def _finished(truth: Mapping[str, Any], page: Scrape) -> Iterator[str]:
     ended = [job for job in watched(truth) if job["ended_s"] is not None]
     expected = Counter((job["tenant"], job["operation"], job["final_state"]) for job in ended)
     for (tenant, operation, state), count in expected.items():
-        found = page.value("spconfig_jobs_finished_total", tenant=tenant, operation=operation, state=state)
-        if found != count:
-            yield f"finished {tenant} {operation} {state}: {found} instead of {count}"
+        finished = page.value("spconfig_jobs_finished_total", tenant=tenant, operation=operation, state=state)
+        if finished != count:
+            yield f"finished {tenant} {operation} {state}: {finished} instead of {count}"
     outcomes = Counter((job["tenant"], _outcome(job)) for job in ended if job["operation"] == "import")
     found = {
         (dict(labels)["tenant"], dict(labels)["outcome"]): value

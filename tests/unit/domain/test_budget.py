@@ -90,6 +90,6 @@ def test_a_429_without_retry_after_backs_off_by_doubling() -> None:
 def test_a_pause_asked_for_is_kept_within_bounds(asked_s: float) -> None:
     """Absurd values of Retry-After pause for at most a quarter of an hour."""
     pause_s = throttle_pause(asked_s, 1)
-    assert 0 <= pause_s <= LONGEST_PAUSE_S
-    assert pause_s == asked_s or not 0 <= asked_s <= LONGEST_PAUSE_S
+    assert 0 < pause_s <= LONGEST_PAUSE_S
+    assert pause_s == asked_s or not 0 < asked_s <= LONGEST_PAUSE_S
     assert math.isfinite(pause_s)

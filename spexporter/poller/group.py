@@ -1,0 +1,128 @@
+"""Looks after one group: the tenants that share a client id, and so a budget.
+
+One due queue and a few looks in flight; no task or timer for each job. This is the one place where failures end: the
+layers below raise, and this turns what they raise into another try.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from spexporter.clock import Clock
+from spexporter.domain.errors import (
+    TenantError,
+    TenantServerError,
+    TenantTimeout,
+    TenantUnauthorized,
+    TenantUnreachable,
+)
+from spexporter.domain.job import JobKey, WatchedJob
+from spexporter.domain.ports import Group, Lease, Ledger, Pulse
+from spexporter.domain.schedule import Schedule, Target, TargetKind
+from spexporter.poller.tenant import TenantPolling
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_HEARTBEAT_S = 5.0
+_LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of the group than this
+_LOOKS_PER_GROUP = 32
+
+# The whole tenant is in trouble, not one job: leave all of it alone for a while.
+_TENANT_WIDE = (TenantUnreachable, TenantTimeout, TenantServerError, TenantUnauthorized)
+
+
+class Poller:
+    """Polls one group until it is cancelled."""
+
+    def __init__(
+        self, group: Group, tenants: Mapping[str, TenantPolling], *, lease: Lease, clock: Clock, pulse: Pulse
+    ) -> None:
+        self._group = group
+        self._tenants = tenants
+        self._lease = lease
+        self._clock = clock
+        self._pulse = pulse
+        self._schedule = Schedule()
+        self._in_flight: Counter[str] = Counter()
+        self._wake = asyncio.Event()
+
+    async def restore(self, ledger: Ledger) -> None:
+        """Show what the ledger knows, before the first exchange, and queue a first probe of each tenant."""
+        for tenant, state in (await ledger.restore(self._tenants)).items():
+            self._tenants[tenant].restore(state)
+            self._schedule.add(Target(tenant, TargetKind.PROBE), self._clock.monotonic())
+
+    async def watch(self, tenant: str, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> None:
+        """Watch the jobs `added` from now on, and those `removed` no more."""
+        for target in await self._tenants[tenant].watch(added, removed):
+            if self._schedule.due(target) is None:
+                self._schedule.add(target, self._clock.monotonic())
+        for key in removed:
+            self._schedule.discard(Target(tenant, TargetKind.STATUS, key))
+            self._schedule.discard(Target(tenant, TargetKind.RESULT, key))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as looks:
+            while True:
+                self._wake.clear()
+                self._pulse.beat()
+                self._start_due(looks)
+                await self._clock.wait(self._wake, self._next_wake_s())
+
+    def _next_wake_s(self) -> float:
+        """Return when there is something to do again, at the latest for the next heartbeat."""
+        beat_s = self._clock.monotonic() + _HEARTBEAT_S
+        if self._in_flight.total() >= _LOOKS_PER_GROUP:
+            return beat_s  # the end of a look sets the event
+        head_s = self._schedule.head(self._busy())
+        return beat_s if head_s is None else min(beat_s, head_s)
+
+    def _start_due(self, looks: asyncio.TaskGroup) -> None:
+        now_s = self._clock.monotonic()
+        while self._in_flight.total() < _LOOKS_PER_GROUP and (taken := self._schedule.take(now_s, self._busy())):
+            target, due_s = taken
+            if self._lease.held(self._group) is None:
+                self._pulse.skipped("lease")
+                self._schedule.add(target, now_s + _HEARTBEAT_S)
+                continue
+            self._pulse.started(now_s - due_s)
+            self._in_flight[target.tenant] += 1
+            looks.create_task(self._look(target), name=str(target))
+
+    def _busy(self) -> frozenset[str]:
+        return frozenset(tenant for tenant, looks in self._in_flight.items() if looks >= _LOOKS_PER_TENANT)
+
+    async def _look(self, target: Target) -> None:
+        """Make one look and queue what comes next, whatever happens."""
+        tenant = self._tenants[target.tenant]
+        job_id = {"job_id": target.key.job_id} if target.key else {}
+        with bound_contextvars(tenant=target.tenant, look=target.kind.value, **job_id):
+            try:
+                following = await tenant.look(target)
+            except TenantError as error:
+                self._put_off(target, tenant.failed(target, error), hold=isinstance(error, _TENANT_WIDE))
+            except Exception:  # a bug in one look must not blind us to the others
+                log.exception("look_crashed")
+                self._put_off(target, tenant.pace.slowest_s, hold=False)
+            else:
+                if following is not None:
+                    self._schedule.add(following.target, self._clock.monotonic() + following.after_s)
+            finally:
+                self._in_flight[target.tenant] -= 1
+                self._pulse.attempted(target.tenant)
+                tenant.show()
+                self._wake.set()
+
+    def _put_off(self, target: Target, after_s: float, *, hold: bool) -> None:
+        if not self._tenants[target.tenant].watches(target):
+            return
+        due_s = self._clock.monotonic() + after_s
+        self._schedule.add(target, due_s)
+        if hold:
+            self._pulse.skipped("backoff")
+            self._schedule.hold(target.tenant, due_s)

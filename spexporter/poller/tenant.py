@@ -1,0 +1,275 @@
+"""Asks one tenant, writes what it says into the ledger, and puts the tenant's view on the board."""
+
+import math
+from collections import Counter
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from spexporter.clock import Clock
+from spexporter.domain.errors import (
+    AnswerTooLarge,
+    TenantError,
+    TenantForbidden,
+    TenantMalformed,
+    TenantNotFound,
+    TenantRejected,
+    TenantThrottled,
+    TenantUnauthorized,
+)
+from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
+from spexporter.domain.ports import Board, Change, Counted, Exchanges, Group, Lease, Ledger
+from spexporter.domain.result import ImportResult, Outcome
+from spexporter.domain.schedule import Pace, Target, TargetKind, next_look_s, retry_after_s
+from spexporter.domain.tenanttime import Moment
+from spexporter.domain.view import TenantState, TenantView
+from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
+from spexporter.sailpoint.vitals import Vitals
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_RESULT_TRIES = 5
+_RESULTS_KEPT_S = 7 * 86400.0  # where a job tells no expiration; every published sample has created + 7 days
+_JOB_TROUBLE = (TenantMalformed, TenantNotFound, TenantRejected)  # concerns one job; other failures concern an endpoint
+
+
+class Asks(Protocol):
+    """What polling needs of a tenant's client; every method raises `TenantError` and nothing else."""
+
+    @property
+    def vitals(self) -> Vitals:
+        """The tenant's health, kept by the client."""
+        ...
+
+    async def object_types(self) -> frozenset[str]:
+        """Return the object types that the tenant knows."""
+        ...
+
+    async def status(self, key: JobKey) -> Observation:
+        """Return what the tenant says of a job now."""
+        ...
+
+    async def result(self, key: JobKey) -> ImportResult:
+        """Return an ended import's result."""
+        ...
+
+
+class Following(NamedTuple):
+    """The look that follows one, and in how many seconds."""
+
+    target: Target
+    after_s: float
+
+
+class TenantPolling:
+    """One tenant: what is believed of its jobs, and how a look at it changes that."""
+
+    def __init__(
+        self,
+        tenant: str,
+        group: Group,
+        client: Asks,
+        pace: Pace,
+        *,
+        ledger: Ledger,
+        board: Board,
+        lease: Lease,
+        clock: Clock,
+        exchanges: Exchanges,
+    ) -> None:
+        self.pace = pace
+        self._tenant = tenant
+        self._group = group
+        self._client = client
+        self._ledger = ledger
+        self._board = board
+        self._lease = lease
+        self._clock = clock
+        self._exchanges = exchanges
+        self._state = TenantState()
+        self._version = 0
+        self._failures: Counter[Target | None] = Counter()  # in a row; None: of the tenant as a whole
+        self._try_again_s = -math.inf
+
+    def restore(self, state: TenantState) -> None:
+        """Believe what the ledger knows."""
+        self._state = state
+        self.show()
+
+    async def watch(self, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> list[Target]:
+        """Watch the jobs `added` from now on, and those `removed` no more; return what is to be asked about them."""
+        await self._apply(Change(added=added, removed=removed))
+        self._client.vitals.forget(map(_subject, removed))
+        self.show()
+        targets = (self._next_target(self._state.jobs[watched.key]) for watched in added)
+        return [target for target in targets if target is not None]
+
+    def watches(self, target: Target) -> bool:
+        """Whether `target` is still worth a look: its job may have left while one was under way."""
+        return target.key is None or target.key in self._state.jobs
+
+    def show(self) -> None:
+        """Put the present view on the board."""
+        self._version += 1
+        self._board.put(self._view())
+
+    async def look(self, target: Target) -> Following | None:
+        """Make one look and return the one that follows, None when the job has nothing more to tell.
+
+        Raises:
+            TenantError: there was no good answer; `failed` is to be told.
+        """
+        if target.key is None:
+            return await self._probe(target)
+        job = self._state.jobs.get(target.key)
+        if job is None:
+            return None
+        if target.kind is TargetKind.RESULT:
+            await self._look_at_result(target, job)
+            return None
+        return await self._look_at_status(target, job)
+
+    async def _probe(self, target: Target) -> Following:
+        health = self._client.vitals.health
+        quiet_s = self._clock.wall() - (health.last_answer_s or 0.0)
+        if health.access.get(Endpoint.CONFIG_OBJECTS) and 0 <= quiet_s < self.pace.probe_s:
+            return Following(target, self.pace.probe_s - quiet_s)  # other answers show that the tenant is there
+        await self._apply(Change(object_types=await self._client.object_types()))
+        self._worked(target, Endpoint.CONFIG_OBJECTS)
+        return Following(target, self.pace.probe_s)
+
+    async def _look_at_status(self, target: Target, before: Job) -> Following | None:
+        key, endpoint = before.key, STATUS_ENDPOINT[before.key.operation]
+        try:
+            observation = await self._client.status(key)
+        except TenantNotFound as error:
+            if error.endpoint != endpoint:
+                raise
+            self._exchanges.failed(self._tenant, error.reason)
+            observation = Observation(key, JobState.NOT_FOUND, "", observed_s=self._clock.wall())
+        await self._apply(Change(observations=(observation,)))
+        self._worked(target, endpoint)
+        job = self._state.jobs.get(key)
+        if job is None:
+            return None
+        if job.state != before.state:
+            _log_state(job)
+        following = self._next_target(job)
+        if following is None or following.kind is TargetKind.RESULT:
+            return following and Following(following, 0.0)
+        if job.state is JobState.NOT_FOUND:
+            return Following(target, self.pace.slowest_s)
+        return Following(target, next_look_s(self.pace, self._view().elapsed_s(job, self._now())))
+
+    async def _look_at_result(self, target: Target, job: Job) -> None:
+        try:
+            result = await self._client.result(job.key)
+        except TenantError as error:
+            outcome = self._given_up(target, job, error)
+            if outcome is None:
+                raise
+            self._exchanges.failed(self._tenant, error.reason)
+            self._client.vitals.forget([_subject(job.key)])
+            counted = Counted(job.key, outcome)
+        else:
+            counted = Counted(job.key, job.outcome_of(result), result)
+            self._worked(target, Endpoint.IMPORT_RESULT)
+        self._failures.pop(target, None)
+        await self._apply(Change(results=(counted,)))
+        errors = counted.result.errors if counted.result else None
+        log.info("import_result_settled", outcome=counted.outcome.value, errors=errors)
+
+    def _next_target(self, job: Job) -> Target | None:
+        """Return what is left to ask about a job: its status, an ended import's result, or nothing."""
+        if job.end_seen_s is None:
+            return Target(self._tenant, TargetKind.STATUS, job.key)
+        if job.key.operation is Operation.IMPORT and job.outcome is None:
+            return Target(self._tenant, TargetKind.RESULT, job.key)
+        return None
+
+    def _given_up(self, target: Target, job: Job, error: TenantError) -> Outcome | None:
+        """Say what became of a result that will never be read, None while it is worth another try."""
+        if error.endpoint != Endpoint.IMPORT_RESULT:
+            return None
+        if isinstance(error, AnswerTooLarge):
+            return Outcome.TOO_LARGE
+        if isinstance(error, TenantForbidden):
+            return Outcome.FORBIDDEN if self._expired(job) else None
+        last_try = self._failures[target] + 1 >= _RESULT_TRIES
+        if isinstance(error, TenantMalformed):
+            return Outcome.MALFORMED if last_try else None
+        if isinstance(error, TenantNotFound):
+            return Outcome.MISSING if last_try or self._expired(job) else None
+        return None
+
+    def _expired(self, job: Job) -> bool:
+        """Whether the tenant does not keep the job's result any more."""
+        now_s = self._client.vitals.health.tenant_now_s(self._now())
+        expires_s = job.latest.expires_s if job.latest else None
+        return now_s > (expires_s if expires_s is not None else (job.end_seen_s or now_s) + _RESULTS_KEPT_S)
+
+    def _worked(self, target: Target, endpoint: Endpoint) -> None:
+        """Take note of a good answer: what was wrong with this endpoint, this job and the token is over."""
+        self._failures.pop(None, None)
+        self._failures.pop(target, None)
+        subjects = [endpoint, Endpoint.TOKEN, *([_subject(target.key)] if target.key else [])]
+        for trouble in self._client.vitals.worked(*subjects):
+            lasted_s = round(self._clock.wall() - trouble.since_s, 3)
+            log.info("trouble_ended", endpoint=trouble.endpoint, reason=trouble.reason, lasted_s=lasted_s)
+
+    def failed(self, target: Target, error: TenantError) -> float:
+        """Take note of a failure and return when to try again, in seconds; the log hears of it once, not each time."""
+        self._exchanges.failed(self._tenant, error.reason)
+        about_job = target.key is not None and isinstance(error, _JOB_TROUBLE)
+        # A result that is not there yet is no trouble: it may come, and if it does not, its outcome says so.
+        if not (about_job and isinstance(error, TenantNotFound)):
+            subject = _subject(target.key) if about_job and target.key else error.endpoint
+            if trouble := self._client.vitals.failed(subject, error):
+                log.warning(
+                    "trouble_began",
+                    endpoint=trouble.endpoint,
+                    reason=trouble.reason,
+                    error=trouble.message,
+                    cure=trouble.cure,
+                    tracking_id=trouble.tracking_id,
+                )
+        if isinstance(error, TenantThrottled):
+            return 0.0  # the gate holds every request until the pause is over
+        if isinstance(error, (TenantForbidden, TenantUnauthorized)):
+            return self.pace.slowest_s
+        if about_job:
+            self._failures[target] += 1
+            return retry_after_s(self.pace, self._failures[target])
+        now_s = self._clock.monotonic()
+        if now_s >= self._try_again_s:  # looks that were in flight together fail together, and count once
+            self._failures[None] += 1
+            self._try_again_s = now_s + retry_after_s(self.pace, self._failures[None])
+        return self._try_again_s - now_s
+
+    async def _apply(self, change: Change) -> None:
+        """Write `change`, let pages show what it counted, and believe what the ledger says then."""
+        fence = self._lease.held(self._group)
+        if fence is None:
+            return
+        state = await self._ledger.apply(self._tenant, change, fence=fence)
+        unpublished = {key: cell.value for key, cell in state.totals.items() if cell.value != cell.published}
+        if unpublished:
+            state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
+        self._state = state
+
+    def _view(self) -> TenantView:
+        return TenantView(self._tenant, self._version, self._state, self._client.vitals.health)
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.wall(), self._clock.monotonic())
+
+
+def _subject(key: JobKey) -> str:
+    """Name a job in a tenant's troubles."""
+    return f"{key.operation} {key.job_id}"
+
+
+def _log_state(job: Job) -> None:
+    facts = {} if job.duration_s is None else {"duration_s": round(job.duration_s, 3)}
+    message = job.latest.message if job.latest else ""
+    log.info("job_state_seen", operation=job.key.operation.value, state=str(job.state), message=message[:300], **facts)
