@@ -1,10 +1,26 @@
 #!/usr/bin/env python3
 """Write the generated reference pages: `make docs`. A test says when a committed page is stale."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from typer.core import TyperOption
+from typer.main import get_group
+from typer.models import OptionInfo
+
+from spexporter.cli.main import app
 from spexporter.config.schema import Schema, file_schema
+from spexporter.domain.counting import RUN_BUCKETS_S, RUN_SECONDS
+from spexporter.domain.errors import REASONS
+from spexporter.domain.family import Family
+from spexporter.domain.job import JobState, Operation, Source
+from spexporter.domain.result import Outcome
+from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.samples import UNOBSERVED
+from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.telemetry import LOG_LEVELS, SKIP_REASONS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,6 +50,90 @@ keys (`<<`) work; tags do not.
 | proxy URL | `http://…` or `https://…`, with or without user and password |
 """
 
+_METRICS_HEAD = """\
+# Metrics reference
+
+<!-- Written by `make docs` from the program itself; change the descriptions there. -->
+
+`GET /metrics` answers with every family below, from memory: a scrape asks SailPoint nothing. Families that begin with
+`spconfig_` are about tenants and their jobs, those with `spexporter_` about the exporter. All times are Unix seconds,
+all durations seconds. Absent means not known; 0 means zero. A job's series stay until the job leaves the configuration.
+
+Counters are kept in memory. A restart starts them at 0, and then every ended job that is still configured is read and
+counted once more, so `increase()` over a restart counts those jobs twice. `process_start_time_seconds` tells when.
+"""
+
+_METRICS_FOOT = """\
+## Metrics of the process
+
+`process_*` (CPU seconds, memory, open files and their limit, start time; on Linux) and `python_*` (version, garbage
+collection) come from the Prometheus client library for Python.
+"""
+
+# What each value of a label with a closed set of values means; a value without a meaning fails the build of the page.
+_STATES = {
+    JobState.NOT_STARTED: "accepted, not started yet",
+    JobState.IN_PROGRESS: "running",
+    JobState.COMPLETE: "ended; an import may have errors all the same, see `spconfig_import_messages`",
+    JobState.CANCELLED: "ended, cancelled",
+    JobState.FAILED: "ended, failed; an import may have a result all the same",
+    JobState.NOT_FOUND: "the tenant answers 404: a wrong id, operation or tenant, or the job has expired; asked again",
+    JobState.UNKNOWN: "a word that this version does not know; asked again",
+    UNOBSERVED: "only in `spconfig_jobs`: no answer yet",
+}
+_OUTCOMES = {
+    Outcome.COUNTED: "read, and added to the import counters",
+    Outcome.PREVIEW: "read; a dry run changes nothing, so nothing is added",
+    Outcome.MISSING: "the tenant has none: 404 at each of several tries, or after the job's expiration",
+    Outcome.FORBIDDEN: "403, and the job has expired: it will never be read",
+    Outcome.MALFORMED: "cannot be read, at each of several tries",
+    Outcome.TOO_LARGE: "longer than `max_answer.results`",
+}
+_REASONS = {
+    "unreachable": "no answer: DNS, connection, TLS, or the connection was lost",
+    "timeout": "no whole answer within `timeout`",
+    "throttled": "429",
+    "unauthorized": "the token endpoint refuses the credential, or the API a token that is new",
+    "forbidden": "403: a scope, the user level or the user context is missing",
+    "not_found": "404",
+    "rejected": "another 4xx, or a redirect, which is not followed",
+    "malformed": "an answer that cannot be read, or one longer than `max_answer`",
+    "server_error": "5xx",
+}
+_SKIPPED = {
+    "budget": "a request waited for a place in the rate limit window",
+    "backoff": "the whole tenant is in trouble and left alone for a while",
+    "lease": "the tenant is another replica's; always 0 in this version",
+}
+_ENDPOINTS = {
+    Endpoint.TOKEN: "`token_url`",
+    Endpoint.CONFIG_OBJECTS: "the object types of the tenant; also asked to see whether it is up",
+    Endpoint.EXPORT_STATUS: "an export job",
+    Endpoint.IMPORT_STATUS: "an import job",
+    Endpoint.IMPORT_RESULT: "an ended import's result",
+}
+_OPERATIONS = {Operation.EXPORT: "an export job", Operation.IMPORT: "an import job, dry runs included"}
+_SOURCES = {Source.CONFIG: "the configuration file"}
+_SEVERITIES = {"error": "", "warning": "", "info": ""}
+_PREVIEWS = {"true": "a dry run", "false": "not one", "unknown": "only in `spconfig_job_info`: not found out yet"}
+_CODES = {"none": "no whole answer came; all other values are HTTP status codes"}
+
+_CLI_HEAD = """\
+# Command reference
+
+<!-- Written by `make docs` from the program itself; change the descriptions there. -->
+
+`spexporter COMMAND`, or `python -m spexporter COMMAND`. `-h` and `--help` describe the program and each command;
+`spexporter --version` prints the version. An address without a host, such as `:9977`, means all addresses of this
+machine; `run` serves there unless told otherwise.
+
+| exit status | means |
+|---|---|
+| 0 | done as asked; for `run`, `demo` and `simulate`: ended by SIGTERM or SIGINT |
+| 1 | it broke, such as a port in use; for `healthcheck`: not ready |
+| 2 | wrong usage, or a mistake in the configuration file |
+"""
+
 
 def configuration() -> str:
     """Return the reference of the configuration file, one table for each of its mappings."""
@@ -43,7 +143,7 @@ def configuration() -> str:
         ("`tenants`", "TenantSection", "A list. Each entry inherits from `defaults` what it does not say itself."),
         ("`defaults`", "DefaultsSection", ""),
         ("`rate_limit`", "RateLimitSection", "Tenants with the same `client_id` share one budget and need the same."),
-        ("`poll`", "PollSection", "A job is looked at often when its end is likely, and rarely when it is not."),
+        ("`poll`", "PollSection", "A running job is looked at again after a tenth of its age, within these bounds."),
         ("`max_answer`", "MaxAnswerSection", "They bound the memory that an answer can take."),
         ("`jobs`", "JobSection", "A list in each tenant; an operation and id may stand there once."),
     ):
@@ -61,12 +161,89 @@ def configuration() -> str:
     return "\n".join(sections)
 
 
+def metrics() -> str:
+    """Return the reference of all metric families and of the labels whose values are a closed set."""
+    sections = [
+        _METRICS_HEAD,
+        "## Tenants and their jobs\n",
+        _families(TENANT_FAMILIES),
+        f"Buckets of `{RUN_SECONDS}`, in seconds: {', '.join(map(str, RUN_BUCKETS_S))}.\n",
+        "## The exporter itself\n",
+        _families(OWN_FAMILIES),
+        "## Values of labels\n",
+        "Labels that are not listed here have whatever value the configuration or the tenant gives them.\n",
+    ]
+    for title, values, meanings in (
+        ("`state`", (*JobState, UNOBSERVED), _STATES),
+        ("`operation`", tuple(Operation), _OPERATIONS),
+        ("`outcome`", tuple(Outcome), _OUTCOMES),
+        ("`severity`", tuple(_SEVERITIES), _SEVERITIES),
+        ("`preview`", tuple(_PREVIEWS), _PREVIEWS),
+        ("`source`", tuple(Source), _SOURCES),
+        ("`endpoint`", tuple(Endpoint), _ENDPOINTS),
+        ("`code`", tuple(_CODES), _CODES),
+        ("`reason` of `spexporter_api_errors_total`", REASONS, _REASONS),
+        ("`reason` of `spexporter_polls_skipped_total`", SKIP_REASONS, _SKIPPED),
+        ("`level`", LOG_LEVELS, dict.fromkeys(LOG_LEVELS, "")),
+    ):
+        sections += [f"### {title}\n", _values(values, meanings)]
+    return "\n".join([*sections, _METRICS_FOOT])
+
+
+def cli() -> str:
+    """Return the reference of all commands: from their objects, because help texts wrap as the terminal likes."""
+    sections = [_CLI_HEAD]
+    for name, command in get_group(app).commands.items():
+        rows = [_option(command.callback, option) for option in command.params if isinstance(option, TyperOption)]
+        table = _rows(("option", "value", "default", "meaning"), rows) if rows else "It has no options.\n"
+        sections += [f"## `spexporter {name}`\n", f"{command.help}\n", table]
+    return "\n".join(sections)
+
+
+def _families(families: Sequence[Family]) -> str:
+    rows = ((f"`{it.name}`", it.type, ", ".join(f"`{label}`" for label in it.labels), it.help) for it in families)
+    return _rows(("name", "type", "labels", "meaning"), rows)
+
+
+def _values(values: Iterable[str], meanings: dict[Any, str]) -> str:
+    if not any(meanings.values()):
+        return ", ".join(f"`{value}`" for value in values) + "\n"
+    return _rows(("value", "means"), ((f"`{value}`", meanings[value]) for value in values))
+
+
+def _option(function: Callable[..., Any] | None, option: TyperOption) -> Sequence[str]:
+    annotation = get_type_hints(function, include_extras=True)[str(option.name)]
+    if get_origin(annotation) is not Annotated:
+        raise TypeError(f"{option.name} is not declared as Annotated[…, typer.Option(…)]")
+    default = option.show_default if isinstance(option.show_default, str) else option.default
+    shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default else ""
+    return f"`{option.opts[0]}`", _kind(*get_args(annotation)), "needed" if option.required else shown, str(option.help)
+
+
+def _kind(kind: Any, info: OptionInfo) -> str:  # noqa: ANN401 - a type, or an optional one
+    if any(get_origin(part) is list for part in (kind, *get_args(kind))):
+        return "text"
+    if kind is bool:
+        return ""
+    if issubclass(kind, StrEnum):
+        return ", ".join(f"`{word}`" for word in kind)
+    bounds = [f"{word} {bound}" for word, bound in (("from", info.min), ("to", info.max)) if bound is not None]
+    return " ".join([{int: "whole number", float: "number", Path: "path", str: "text"}[kind], *bounds])
+
+
 def _table(section: Schema) -> str:
-    rows = ["| key | written as | default | meaning |", "|---|---|---|---|"]
-    for key, value in section["properties"].items():
-        default = f"`{value['default']}`" if "default" in value else ""
-        rows.append(f"| `{key}` | {_written(key, value)} | {default} | {value['description']} |")
-    return "\n".join(rows) + "\n"
+    rows = (
+        (f"`{key}`", _written(key, it), f"`{it['default']}`" if "default" in it else "", it["description"])
+        for key, it in section["properties"].items()
+    )
+    return _rows(("key", "written as", "default", "meaning"), rows)
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    texts = [f"| {' | '.join(cells)} |" for cells in lines]
+    texts[1] = "|" + "---|" * len(head)
+    return "\n".join(texts) + "\n"
 
 
 def _written(key: str, value: Schema) -> str:
@@ -81,6 +258,8 @@ def _written(key: str, value: Schema) -> str:
 # Each page with the function that writes it.
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "configuration.md": configuration,
+    ROOT / "docs" / "metrics.md": metrics,
+    ROOT / "docs" / "cli.md": cli,
 }
 
 

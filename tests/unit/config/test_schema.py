@@ -1,4 +1,4 @@
-"""The JSON Schema, the example and the reference page say what the program reads."""
+"""The JSON Schema and the example say what the program reads."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,6 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from scripts import generate_docs
 from spexporter.config import load
 from spexporter.config.schema import Schema, file_schema
 
@@ -89,13 +88,6 @@ def test_example_shows_every_key() -> None:
     """A key that the example forgets is a key that nobody finds."""
     known = {key for section in sections(file_schema()) for key in section["properties"]}
     assert set(keys_of(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")))) == known
-
-
-@pytest.mark.parametrize("function", [generate_docs.configuration])
-def test_committed_reference_is_fresh(function: object) -> None:
-    """`make docs` would change nothing."""
-    ((path, page),) = [(path, page) for path, page in generate_docs.PAGES.items() if page is function]
-    assert path.read_text(encoding="utf-8") == page(), "stale: run `make docs`"
 
 
 def _without_empty(value: object) -> object:
