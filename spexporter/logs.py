@@ -38,7 +38,7 @@ def set_up_logs(level: LogLevel, form: LogFormat, count: Callable[..., Any]) -> 
             *_rendering(form),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
@@ -46,19 +46,33 @@ def set_up_logs(level: LogLevel, form: LogFormat, count: Callable[..., Any]) -> 
 
 def _rendering(form: LogFormat) -> list[Processor]:
     if form is LogFormat.CONSOLE:
-        return [structlog.dev.ConsoleRenderer(timestamp_key="ts", colors=sys.stderr.isatty())]
+        return [_console()]
     if form is LogFormat.JSON:
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        # Without the local variables of each frame: one of them may be a secret.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(default=str)]
     order = ["ts", "level", "event"]
-    return [structlog.processors.format_exc_info, _flat, structlog.processors.LogfmtRenderer(key_order=order)]
+    return [
+        structlog.processors.format_exc_info,
+        _flat,
+        structlog.processors.LogfmtRenderer(key_order=order, bool_as_flag=False),
+    ]
+
+
+def _console() -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        timestamp_key="ts",
+        colors=sys.stderr.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,  # the rich one shows local variables
+    )
 
 
 def _flat(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Write lists as logfmt has none."""
-    for key, value in event.items():
-        if isinstance(value, list | tuple):
-            event[key] = ",".join(map(str, value))
-    return event
+    """Write lists in one word, as logfmt has none, and leave out what says nothing."""
+    words = {
+        key: ",".join(map(str, value)) if isinstance(value, list | tuple) else value for key, value in event.items()
+    }
+    return {key: value for key, value in words.items() if value is not None and value != ""}
 
 
 class _Forward(logging.Handler):

@@ -97,8 +97,7 @@ class Telemetry:
     def waited(self, tenant: str, wait_s: float) -> None:
         """See `Exchanges.waited`."""
         self._waits.labels(tenant).inc(wait_s)
-        if wait_s > 0:
-            self.skipped("budget")
+        self.skipped("budget")
 
     def unknown(self, field_name: str) -> None:
         """See `Exchanges.unknown`."""

@@ -14,6 +14,8 @@ def healthcheck(
     url: Annotated[str, typer.Option(help="Where the exporter serves.")] = "http://127.0.0.1:9977",
 ) -> None:
     """Exit with status 0 when a running exporter is ready, else say why not and exit with status 1."""
+    if not url.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"must start with http:// or https://, got {url!r}", param_hint="--url")
     problem = asyncio.run(_problem(f"{url.rstrip('/')}/-/ready"))
     if problem:
         typer.echo(problem, err=True)

@@ -65,9 +65,9 @@ def read_text(path: Path) -> str:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise _failed(path, 1, f"the file cannot be read: {reason}") from None
+        raise _failed(path, 0, f"the file cannot be read: {reason}") from None
     if len(content) > MAX_BYTES:
-        raise _failed(path, 1, f"the file is larger than {MAX_BYTES // 1024**2} MiB")
+        raise _failed(path, 0, f"the file is larger than {MAX_BYTES // 1024**2} MiB")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

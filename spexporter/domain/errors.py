@@ -28,7 +28,10 @@ class SpexporterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a configuration file: where it is, what is wrong and what would be right."""
+    """One mistake in a configuration file: where it is, what is wrong and what would be right.
+
+    `line` 0 means the file as a whole; `path` is empty where no key is concerned.
+    """
 
     file: str
     line: int
@@ -36,11 +39,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}:{self.line}: {self.path}: {self.message}"
-            if self.path
-            else f"{self.file}:{self.line}: {self.message}"
-        )
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (place, self.path, self.message) if part)
 
 
 class ConfigError(SpexporterError):

@@ -70,7 +70,8 @@ class Observation:
     """One decoded answer about one job.
 
     Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours.
-    `reported_id` is the `jobId` of the answer, which can differ from the one asked for.
+    `raw_state` is the tenant's own word, empty where it knows no such job; `reported_id` is the `jobId` of the answer,
+    which can differ from the one asked for.
     """
 
     key: JobKey
@@ -122,6 +123,8 @@ class Job:
     @property
     def preview(self) -> bool | None:
         """Whether the import is a dry run: as declared, else as its result shows, None while unknown."""
+        if self.key.operation is Operation.EXPORT:
+            return False
         if self.watched.preview is not None:
             return self.watched.preview
         return self.result.preview if self.result else None
@@ -131,7 +134,7 @@ class Job:
         """How long the ended job took, None where its beginning or end is not known."""
         if self.ended_s is None or self.latest is None or self.latest.created_s is None:
             return None
-        return max(0.0, self.ended_s - self.latest.created_s)
+        return seconds_between(self.latest.created_s, self.ended_s)
 
     def outcome_of(self, result: ImportResult) -> Outcome:
         """Say whether `result` counts: a dry run, as declared or else as it shows itself, changes nothing."""
@@ -144,10 +147,12 @@ class Job:
             return self
         if observation.state is JobState.NOT_FOUND and self.latest:
             # A 404 tells nothing but itself: what was known of the job stays.
-            missing = replace(
-                self.latest, state=observation.state, raw_state=observation.raw_state, observed_s=observation.observed_s
-            )
-            return replace(self, latest=missing)
+            return replace(self, latest=replace(self.latest, state=observation.state))
         if not observation.state.ended:
             return replace(self, latest=observation)
         return replace(self, latest=observation, ended_s=observation.ended_s, end_seen_s=observation.observed_s)
+
+
+def seconds_between(start_s: float, end_s: float) -> float:
+    """Return how long it was, at least 0, without the noise that a difference of two Unix times has below 1 us."""
+    return max(0.0, round(end_s - start_s, 6))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spexporter.domain.counting import Cell, SeriesKey
-from spexporter.domain.job import Job, JobKey, Operation
+from spexporter.domain.job import Job, JobKey, Operation, seconds_between
 from spexporter.domain.tenanttime import Moment, TenantTime
 
 
@@ -73,4 +73,4 @@ class TenantView:
             return job.duration_s
         if job.latest is None or job.latest.created_s is None or not job.running:
             return None
-        return max(0.0, self.health.tenant_now_s(now) - job.latest.created_s)
+        return seconds_between(job.latest.created_s, self.health.tenant_now_s(now))

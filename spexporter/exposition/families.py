@@ -239,7 +239,7 @@ OWN_FAMILIES: tuple[Family, ...] = (
         ("tenant", "endpoint", "code"),
         "HTTP exchanges with tenants by status code; none when no whole answer came.",
     ),
-    Family("spexporter_api_errors_total", "counter", ("tenant", "reason"), "Failed exchanges by reason."),
+    Family("spexporter_api_errors_total", "counter", ("tenant", "reason"), "Looks at tenants that failed, by reason."),
     Family(
         "spexporter_api_request_duration_seconds",
         "histogram",

@@ -45,7 +45,7 @@ job_modified = _per_job(lambda job: job.latest.modified_s if job.latest else Non
 job_completed = _per_job(lambda job: job.ended_s)
 job_expiration = _per_job(lambda job: job.latest.expires_s if job.latest else None)
 job_end_seen = _per_job(lambda job: job.end_seen_s)
-job_last_observed = _per_job(lambda job: job.latest.observed_s if job.latest else None)
+job_last_observed = _per_job(lambda job: job.latest.observed_s if job.latest and job.latest.raw_state else None)
 job_max_age = _per_job(lambda job: job.watched.max_age_s)
 
 
@@ -128,12 +128,12 @@ def cells(name: str, *labels: str) -> Callable[[TenantView, Moment], Iterator[Ro
 def run_seconds(view: TenantView, now: Moment) -> Iterator[Row]:
     """A classic histogram for each operation: buckets, count and sum."""
     buckets = cells(f"{counting.RUN_SECONDS}_bucket", "operation", "le")
+    sums = {labels: value for labels, value, _ in cells(f"{counting.RUN_SECONDS}_sum", "operation")(view, now)}
     for labels, value, _ in buckets(view, now):
         yield Row(labels, value, "_bucket")
-        if labels[1][1] == "+Inf":
+        if labels[1][1] == "+Inf":  # the last one: OpenMetrics wants all samples of one histogram together
             yield Row(labels[:1], value, "_count")
-    for labels, value, _ in cells(f"{counting.RUN_SECONDS}_sum", "operation")(view, now):
-        yield Row(labels, value, "_sum")
+            yield Row(labels[:1], sums[labels[:1]], "_sum")
 
 
 def jobs(view: TenantView, now: Moment) -> Iterator[Row]:

@@ -99,7 +99,7 @@ class TenantPolling:
     async def watch(self, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> list[Target]:
         """Watch the jobs `added` from now on, and those `removed` no more; return what is to be asked about them."""
         await self._apply(Change(added=added, removed=removed))
-        self._client.vitals.forget(map(_subject, removed))
+        self._client.vitals.cured([_subject(key) for key in removed])
         self.show()
         targets = (self._next_target(self._state.jobs[watched.key]) for watched in added)
         return [target for target in targets if target is not None]
@@ -169,7 +169,7 @@ class TenantPolling:
             if outcome is None:
                 raise
             self._exchanges.failed(self._tenant, error.reason)
-            self._client.vitals.forget([_subject(job.key)])
+            self._client.vitals.cured([_subject(job.key)])
             counted = Counted(job.key, outcome)
         else:
             counted = Counted(job.key, job.outcome_of(result), result)
@@ -213,7 +213,7 @@ class TenantPolling:
         self._failures.pop(None, None)
         self._failures.pop(target, None)
         subjects = [endpoint, Endpoint.TOKEN, *([_subject(target.key)] if target.key else [])]
-        for trouble in self._client.vitals.worked(*subjects):
+        for trouble in self._client.vitals.cured(subjects):
             lasted_s = round(self._clock.wall() - trouble.since_s, 3)
             log.info("trouble_ended", endpoint=trouble.endpoint, reason=trouble.reason, lasted_s=lasted_s)
 

@@ -38,8 +38,15 @@ def about_unauthorized(endpoint: Endpoint) -> str:
     return "the tenant refuses a token that it has just issued: check that base_url and token_url belong to one tenant"
 
 
-def about_missing_api() -> str:
-    """Say what a tenant without any known API version needs."""
+def about_not_found(endpoint: Endpoint) -> str:
+    """Say what a 404 asks for; nothing where it is about one job."""
+    if endpoint is Endpoint.TOKEN:
+        return "check org, base_url and token_url: tokens come from the API host, such as acme.api.identitynow.com"
+    return about_wrong_host() if endpoint is Endpoint.CONFIG_OBJECTS else ""
+
+
+def about_wrong_host() -> str:
+    """Say what an address needs that is not of an API known to us."""
     return "check that org or base_url names the API host, such as https://acme.api.identitynow.com, or set api_version"
 
 

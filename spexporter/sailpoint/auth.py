@@ -4,6 +4,7 @@ Source: SailPoint API documentation, "Authentication": client credentials grant;
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,6 +28,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 # Where neither `expires_in` nor anything else tells: the shortest lifetime in SailPoint's own examples.
 _FALLBACK_LIFETIME_S = 749.0
 _MAX_TOKEN_ANSWER_BYTES = 1 << 20
+# Looks that were under way together all learn of one failure: a wrong secret tried by each could lock the client.
+_FAILURE_HOLDS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class TokenSource:
         self._clock = clock
         self._token: Token | None = None
         self._renewing = asyncio.Lock()
-        self._attempts = 0
         self._failure: TenantError | None = None
+        self._failed_at_s = -math.inf
 
     async def get(self) -> Token:
         """Return a token that is not about to expire.
@@ -80,20 +83,16 @@ class TokenSource:
         return await self._renewed(refused=refused)
 
     async def _renewed(self, refused: Token | None) -> Token:
-        attempts_before = self._attempts
         async with self._renewing:
             if self._token is not None and self._token is not refused:
                 return self._token
-            if self._attempts > attempts_before and self._failure is not None:
-                raise self._failure  # the attempt that we waited for: asking again at once would not help
-            self._failure = None
+            if self._failure is not None and self._clock.monotonic() < self._failed_at_s + _FAILURE_HOLDS_S:
+                raise self._failure
             try:
-                self._token = await self._ask()
+                self._token, self._failure = await self._ask(), None
             except TenantError as error:
-                self._failure = error
+                self._failure, self._failed_at_s = error, self._clock.monotonic()
                 raise
-            finally:
-                self._attempts += 1
             return self._token
 
     async def _ask(self) -> Token:

@@ -103,7 +103,7 @@ class TenantClient:
         raise TenantNotFound(
             f"no API version ({', '.join(VERSIONS)}) answers at {self._base_url}",
             endpoint=Endpoint.CONFIG_OBJECTS,
-            cure=advice.about_missing_api(),
+            cure=advice.about_wrong_host(),
         )
 
     def _remember(self, version: str) -> None:
@@ -123,11 +123,13 @@ class TenantClient:
             raise
         self.vitals.access(endpoint, allowed=True)
         try:
-            return decode(answer.body)
+            decoded = decode(answer.body)
         except wire.Unreadable as error:
             self.vitals.up(up=False)
             cure = "if it is HTML, base_url names a web page or a proxy answers in the tenant's place"
             raise TenantMalformed(f"{endpoint} answered {error}", endpoint=endpoint, cure=cure) from error
+        self.vitals.answered()
+        return decoded
 
     async def _exchange(self, endpoint: Endpoint, job_id: str, version: str) -> tuple[Answer, Token]:
         """Ask once, and once more with a new token after a 401: a token can die before its time."""

@@ -22,22 +22,25 @@ class Gate:
     async def place(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> AsyncIterator[None]:
         """Hold one place in the budget of each of `versions`, which come in the order of `VERSIONS` (no deadlock).
 
-        `on_wait` hears how long the wait for them took, in seconds.
+        `on_wait` hears how long the wait for them took, in seconds, where there was one.
 
         The answer must have arrived, or been given up, before the block is left.
         """
         budgets = [self.budgets[version] for version in versions]
         asked_s = self._clock.monotonic()
+        waited = any(self._turns[version].locked() for version in versions)
         async with AsyncExitStack() as turns:
             for version in versions:
                 await turns.enter_async_context(self._turns[version])
             now_s = self._clock.monotonic()
             while (opens_s := max(budget.opens_at(now_s) for budget in budgets)) > now_s:
+                waited = True
                 await self._clock.sleep_until(opens_s)
                 now_s = self._clock.monotonic()
             for budget in budgets:
                 budget.start(now_s)
-        on_wait(self._clock.monotonic() - asked_s)
+        if waited:
+            on_wait(self._clock.monotonic() - asked_s)
         try:
             yield
         finally:

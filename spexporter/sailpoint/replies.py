@@ -59,12 +59,12 @@ def check(
         cure = advice.about_forbidden(endpoint, has_user=has_user)
         raise TenantForbidden(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
     if status == HTTPStatus.NOT_FOUND:
-        cure = advice.about_missing_api() if endpoint in {Endpoint.TOKEN, Endpoint.CONFIG_OBJECTS} else ""
+        cure = advice.about_not_found(endpoint)
         raise TenantNotFound(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
     if status < HTTPStatus.BAD_REQUEST:
         where = answer.headers.get("Location", "elsewhere").split("?")[0]
         message = f"{endpoint} answered {status}: redirected to {where[:200]}, which is not followed"
-        raise TenantRejected(message, endpoint=endpoint, cure=advice.about_missing_api())
+        raise TenantRejected(message, endpoint=endpoint, cure=advice.about_wrong_host())
     raise TenantRejected(message, endpoint=endpoint, tracking_id=said.tracking_id)
 
 

@@ -1,6 +1,6 @@
 """What one tenant's exchanges tell about its health."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 
 from spexporter.clock import Clock
@@ -44,11 +44,15 @@ class Vitals:
         """Take note of whether the credential may use `endpoint`."""
         self._set(access={**self.health.access, endpoint: allowed})
 
-    def worked(self, *subjects: str) -> list[Trouble]:
-        """Take note of a good answer about `subjects`; return the troubles that this ends."""
+    def answered(self) -> None:
+        """Take note of a good answer."""
+        self._set(last_answer_s=self._clock.wall())
+
+    def cured(self, subjects: Collection[str]) -> list[Trouble]:
+        """Take note that nothing is wrong with `subjects`; return the troubles that this ends."""
         ended = [self.health.troubles[subject] for subject in subjects if subject in self.health.troubles]
         left = {subject: trouble for subject, trouble in self.health.troubles.items() if subject not in subjects}
-        self._set(last_answer_s=self._clock.wall(), troubles=left if ended else self.health.troubles)
+        self._set(troubles=left)
         return ended
 
     def failed(self, subject: str, error: TenantError) -> Trouble | None:
@@ -65,12 +69,6 @@ class Vitals:
         )
         self._set(troubles={**self.health.troubles, subject: trouble})
         return None if goes_on else trouble
-
-    def forget(self, subjects: Iterable[str]) -> None:
-        """Drop what troubles there are about subjects that nobody asks about any more."""
-        gone = set(subjects)
-        left = {subject: trouble for subject, trouble in self.health.troubles.items() if subject not in gone}
-        self._set(troubles=left)
 
     def _set(self, **changes: object) -> None:
         self.health = replace(self.health, **changes)  # type: ignore[arg-type]  # the names above are its fields

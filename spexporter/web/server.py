@@ -56,7 +56,10 @@ async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIt
             try:
                 await site.start()
             except OSError as error:
-                raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
+                reason = error.strerror or error
+                raise StartError(
+                    f"cannot listen on {address}: {reason}; choose another address with --web.listen-address"
+                ) from error
             port = runner.addresses[-1][1]
             urls.append(f"http://{Address(address.host or 'localhost', port)}")
         yield urls

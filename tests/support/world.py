@@ -1,12 +1,14 @@
 """The whole exporter against the simulator over real HTTP, with time that only tests move."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import aiohttp
 from prometheus_client import Metric
@@ -21,6 +23,7 @@ from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
 from spexporter.web.server import Address
 from tests.support.clock import FakeClock
+from tests.support.secrets import leaks
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 Labels = frozenset[tuple[str, str]]
@@ -95,17 +98,32 @@ class World:
     tenants_url: str
     exporter: Exporter
     telemetry: CountedTelemetry
+    tenants_server: AsyncExitStack
+    pages: list[str] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
         return self.exporter.urls[0]
 
     async def scrape(self, headers: dict[str, str] | None = None) -> Scrape:
-        return await scrape(self.url, headers)
+        page = await scrape(self.url, headers)
+        self.pages.append(page.text)
+        return page
 
     async def get(self, path: str) -> tuple[int, str]:
         async with aiohttp.ClientSession() as http, http.get(self.url + path) as response:
-            return response.status, await response.text()
+            self.pages.append(await response.text())
+            return response.status, self.pages[-1]
+
+    async def cut_off(self) -> None:
+        """Close the tenants' server: connections are refused from now on."""
+        await self.tenants_server.aclose()
+
+    async def reconnect(self) -> None:
+        """Open the tenants' server again where it was."""
+        port = urlsplit(self.tenants_url).port or 0
+        await self.tenants_server.enter_async_context(serving(self.simulator, port=port, ssl_context=self.tls))
 
     async def settle(self) -> None:
         """Let everything happen that needs no time: no exchange is in flight and every task waits for the clock."""
@@ -145,7 +163,11 @@ def read_config(text: str) -> Config:
 def config_text(simulator: Simulator, tenants_url: str, *, extra: str = "") -> str:
     """Return the simulator's own configuration, with lines for `defaults` added."""
     text = simulator.config_yaml(tenants_url)
-    return f"defaults:\n{extra}\n{text}" if extra else text
+    if not extra:
+        return text
+    # Without TLS the simulator writes `defaults` of its own.
+    body = text.replace("defaults:\n", "", 1)
+    return f"defaults:\n{extra}\n{body}"
 
 
 @asynccontextmanager
@@ -157,18 +179,21 @@ async def world(
     seed: int = 1,
     config: str | None = None,
     clock: FakeClock | None = None,
-    **simulator_options: float,
+    tls: ssl.SSLContext | None = None,
+    **simulator_options: object,
 ) -> AsyncIterator[World]:
     """Run simulator and exporter; `plant` are arguments of `Simulator.start` for jobs that exist from the beginning.
 
     `config` replaces the configuration that the simulator writes of itself; `{url}` in it is the simulator's root.
+    With `tls` it is served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
     """
     clock = clock or FakeClock()
     simulator = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
     for job in plant:
         simulator.start(**job)  # type: ignore[arg-type]
     telemetry = CountedTelemetry()
-    async with serving(simulator) as tenants_url:
+    async with AsyncExitStack() as tenants_server:
+        tenants_url = await tenants_server.enter_async_context(serving(simulator, ssl_context=tls))
         text = config.replace("{url}", tenants_url) if config else config_text(simulator, tenants_url, extra=defaults)
         async with (
             client_session(trace_configs=[telemetry.trace()]) as http,
@@ -176,4 +201,7 @@ async def world(
                 read_config(text), http=http, telemetry=telemetry, clock=clock, listen=[Address("127.0.0.1", 0)]
             ) as exporter,
         ):
-            yield World(clock, simulator, tenants_url, exporter, telemetry)
+            running = World(clock, simulator, tenants_url, exporter, telemetry, tenants_server, tls=tls)
+            yield running
+            for page in running.pages:
+                assert not leaks(page, [plan.client_secret for plan in simulator.plans])

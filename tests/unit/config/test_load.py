@@ -136,7 +136,7 @@ def test_unreadable_file_is_a_problem(tmp_path: Path, name: str, message: str) -
     """A file that cannot be opened is told like any other mistake."""
     with pytest.raises(ConfigError) as raised:
         load(tmp_path / name, {})
-    assert raised.value.problems == (Problem(str(tmp_path / name), 1, "", message),)
+    assert raised.value.problems == (Problem(str(tmp_path / name), 0, "", message),)
 
 
 def test_huge_file_is_refused(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_404_keeps_what_was_known() -> None:
     assert job.state is JobState.NOT_FOUND
     assert not job.running
     assert job.latest is not None
-    assert (job.latest.created_s, job.latest.observed_s) == (100.0, 130.0)
+    assert (job.latest.created_s, job.latest.observed_s) == (100.0, 105.0)
     assert job.seen(RUNNING).state is JobState.IN_PROGRESS
 
 
