@@ -1,30 +1,38 @@
 """What an operator can do about a failure, in words."""
 
 from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.wire import Grants
 
+_READ, _MANAGE = "sp:config:read", "sp:config:manage"
 _SCOPES = {
-    Endpoint.CONFIG_OBJECTS: "sp:config:read",
-    Endpoint.EXPORT_STATUS: "sp:config:read",
-    Endpoint.IMPORT_STATUS: "sp:config:manage",
-    Endpoint.IMPORT_RESULT: "sp:config:manage",
+    Endpoint.CONFIG_OBJECTS: _READ,
+    Endpoint.EXPORT_STATUS: _READ,
+    Endpoint.IMPORT_STATUS: _MANAGE,
+    Endpoint.IMPORT_RESULT: _MANAGE,
 }
+# A token with one of these may have been given what is asked for, so that nothing is missing for certain.
+_ENOUGH = frozenset({_MANAGE, "sp:scopes:all", "sp:scopes:default"})
+_USER_LEVEL = "ORG_ADMIN"
 
 
-def about_forbidden(endpoint: Endpoint, *, has_user: bool | None) -> str:
-    """Say which scope, user level or user context a 403 on `endpoint` asks for.
-
-    `has_user` is whether the token names a user, None where it does not show it.
+def about_forbidden(endpoint: Endpoint, grants: Grants) -> str:
+    """Say which scope, user level or user context a 403 on `endpoint` asks for, as far as the token shows it.
 
     Source: SailPoint API specification (`security` and `x-sailpoint-userLevels`); "Authentication", on user context.
     """
-    if has_user is False:
+    scope = _SCOPES[endpoint]
+    if grants.has_user is False:
         return (
             "the token has no user context: use the client id and secret of a personal access token of a user with the "
-            "user level Admin (ORG_ADMIN), not of an API client"
+            f"user level Admin ({_USER_LEVEL}), not of an API client"
         )
+    if grants.scopes is not None and not grants.scopes & {scope, *_ENOUGH}:
+        return f"the personal access token lacks the scope {scope}: make one that has it"
+    if grants.authorities is not None and _USER_LEVEL not in grants.authorities:
+        return f"the owner of the personal access token lacks the user level Admin ({_USER_LEVEL})"
     return (
-        f"give the personal access token the scope {_SCOPES[endpoint]}, and its owner the user level Admin "
-        "(ORG_ADMIN); a scope beyond the owner's user level has no effect"
+        f"give the personal access token the scope {scope}, and its owner the user level Admin ({_USER_LEVEL}); "
+        "a scope beyond the owner's user level has no effect"
     )
 
 

@@ -21,7 +21,7 @@ from spexporter.sailpoint import advice
 from spexporter.sailpoint.endpoints import VERSIONS, Endpoint
 from spexporter.sailpoint.replies import check
 from spexporter.sailpoint.transport import Transport
-from spexporter.sailpoint.wire import Unreadable, decode_error, decode_token
+from spexporter.sailpoint.wire import Grants, Unreadable, decode_error, decode_token
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -46,11 +46,11 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token. Times are monotonic seconds; `has_user` is None where the token does not show it."""
+    """An access token. Times are monotonic seconds."""
 
     text: str
     renew_at_s: float
-    has_user: bool | None
+    grants: Grants
 
     def __repr__(self) -> str:
         return "Token(…)"
@@ -122,8 +122,8 @@ class TokenSource:
         self._transport.vitals.up(up=True)
         lifetime_s = body.lifetime_s or _FALLBACK_LIFETIME_S
         self._transport.vitals.token(self._clock.wall() + lifetime_s)
-        log.info("token_renewed", lifetime_s=lifetime_s, has_user=body.has_user)
-        return Token(body.access_token, sent_s + lifetime_s - renewal_margin_s(lifetime_s), body.has_user)
+        log.info("token_renewed", lifetime_s=lifetime_s, has_user=body.grants.has_user)
+        return Token(body.access_token, sent_s + lifetime_s - renewal_margin_s(lifetime_s), body.grants)
 
     def _read_secret(self) -> str:
         try:

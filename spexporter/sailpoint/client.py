@@ -114,7 +114,7 @@ class TenantClient:
     async def _ask(self, endpoint: Endpoint, job_id: str, version: str, decode: Callable[[bytes], T]) -> T:
         answer, token = await self._exchange(endpoint, job_id, version)
         try:
-            check(answer, endpoint, [version], self._transport, clock=self._clock, has_user=token.has_user)
+            check(answer, endpoint, [version], self._transport, clock=self._clock, grants=token.grants)
         except TenantForbidden:
             self.vitals.access(endpoint, allowed=False)
             raise

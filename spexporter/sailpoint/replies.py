@@ -17,7 +17,7 @@ from spexporter.domain.errors import (
 from spexporter.sailpoint import advice
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.transport import Answer, Transport
-from spexporter.sailpoint.wire import decode_error
+from spexporter.sailpoint.wire import NOTHING_SHOWN, Grants, decode_error
 
 
 def check(
@@ -27,7 +27,7 @@ def check(
     transport: Transport,
     *,
     clock: Clock,
-    has_user: bool | None = None,
+    grants: Grants = NOTHING_SHOWN,
 ) -> None:
     """Return where the answer is good (2xx), keep the tenant's vitals, and pause the budgets of `versions` after a 429.
 
@@ -56,7 +56,7 @@ def check(
         cure = advice.about_unauthorized(endpoint)
         raise TenantUnauthorized(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
     if status == HTTPStatus.FORBIDDEN:
-        cure = advice.about_forbidden(endpoint, has_user=has_user)
+        cure = advice.about_forbidden(endpoint, grants)
         raise TenantForbidden(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
     if status == HTTPStatus.NOT_FOUND:
         cure = advice.about_not_found(endpoint)

@@ -133,15 +133,32 @@ def decode_error(body: bytes) -> ErrorBody:
 
 
 @dataclass(frozen=True, slots=True)
+class Grants:
+    """What a token shows of what it may do; None where it does not show it.
+
+    `scopes` such as `sp:config:read`, `authorities` such as `ORG_ADMIN`.
+
+    Source: SailPoint API documentation, "Authentication": claims of the JSON Web Token. Some tenants encode `scope`.
+    """
+
+    has_user: bool | None = None
+    scopes: frozenset[str] | None = None
+    authorities: frozenset[str] | None = None
+
+
+NOTHING_SHOWN = Grants()
+
+
+@dataclass(frozen=True, slots=True)
 class TokenBody:
-    """A token answer. `lifetime_s` None where it is not told; `has_user` None where the token does not show it."""
+    """A token answer. `lifetime_s` is None where it is not told."""
 
     access_token: str
     lifetime_s: float | None
-    has_user: bool | None
+    grants: Grants
 
     def __repr__(self) -> str:
-        return f"TokenBody(lifetime_s={self.lifetime_s}, has_user={self.has_user})"
+        return f"TokenBody(lifetime_s={self.lifetime_s}, grants={self.grants})"
 
 
 def decode_token(body: bytes) -> TokenBody:
@@ -154,10 +171,8 @@ def decode_token(body: bytes) -> TokenBody:
     token = _text(fields, "access_token", _ignore)
     if not token:
         raise Unreadable("a token answer without `access_token`")
-    claims = _claims(token)
     lifetime_s = _number(fields.get("expires_in"))
-    has_user = None if claims is None else bool(_text(claims, "user_name", _ignore))
-    return TokenBody(token, lifetime_s if lifetime_s is not None and lifetime_s > 0 else None, has_user)
+    return TokenBody(token, lifetime_s if lifetime_s is not None and lifetime_s > 0 else None, _grants(_claims(token)))
 
 
 def parse_time(text: str) -> float | None:
@@ -259,6 +274,28 @@ def _claims(token: str) -> _OBJECT | None:
     try:
         return _object(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), "claims")
     except (binascii.Error, ValueError):
+        return None
+
+
+def _grants(claims: _OBJECT | None) -> Grants:
+    if claims is None:
+        return NOTHING_SHOWN
+    scopes = _words(claims.get("scope"))
+    readable = scopes is not None and any(scope.startswith("sp:") for scope in scopes)
+    return Grants(
+        has_user=bool(_text(claims, "user_name", _ignore)),
+        scopes=scopes if readable else None,
+        authorities=_words(claims.get("authorities")),
+    )
+
+
+def _words(raw: msgspec.Raw | None) -> frozenset[str] | None:
+    """Return a claim that is a list of words, None where it is anything else."""
+    if raw is None:
+        return None
+    try:
+        return frozenset(msgspec.json.decode(raw, type=list[str]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

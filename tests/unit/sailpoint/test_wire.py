@@ -203,7 +203,7 @@ def test_tokens_tell_their_lifetime_and_user(
 ) -> None:
     """Tokens that are no JSON Web Tokens, and answers without a lifetime, are good enough."""
     token = decode_token(json.dumps(answer).encode())
-    assert (token.lifetime_s, token.has_user) == (lifetime_s, has_user)
+    assert (token.lifetime_s, token.grants.has_user) == (lifetime_s, has_user)
     assert str(answer["access_token"]) not in repr(token)
 
 
