@@ -42,7 +42,7 @@ format: $(READY) ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .
 
 e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus package (promtool)
-	$(BIN)/python -m pytest tests/e2e -p no:cacheprovider
+	$(BIN)/python -m pytest tests/e2e -n 2 -p no:cacheprovider
 
 docs: $(READY) ## Write the generated references anew
 	$(BIN)/python scripts/generate_docs.py

@@ -31,7 +31,7 @@ from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
-from spexporter.sailpoint.transport import Route, Transport, proxy_from_environment
+from spexporter.sailpoint.transport import Route, Transport
 from spexporter.sailpoint.vitals import Vitals
 from spexporter.telemetry import GroupPulse, Telemetry
 from spexporter.watch.configured import configured_jobs
@@ -135,7 +135,7 @@ class Exporter:
         clock, telemetry = self._clock, self._telemetry
         version = None if tenant.api_version == "auto" else tenant.api_version
         vitals = Vitals(tenant.base_url, version, clock)
-        route = Route(tenant.timeout_s, tenant.proxy or proxy_from_environment(tenant.base_url), _tls(tenant.ca_file))
+        route = Route(tenant.timeout_s, tenant.proxy, _tls(tenant.ca_file))
         transport = Transport(tenant.name, http, route, gate=gate, vitals=vitals, exchanges=telemetry, clock=clock)
         tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
         telemetry.begin_tenant(

@@ -16,6 +16,14 @@ def _count(_logger: object, _method: str, event: dict[str, object]) -> dict[str,
 
 
 @pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests talk to loopback, whatever proxy this machine uses."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _logs() -> None:
     """Set up logs anew for each test: one may have set them up in its own way."""
     set_up_logs(LogLevel.DEBUG, LogFormat.LOGFMT, _count)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -12,7 +13,7 @@ from spexporter import app
 from spexporter.cli.listen import parse_address
 from spexporter.cli.run import stop_signal
 from spexporter.clock import SystemClock
-from spexporter.config import load
+from spexporter.config import Config, load
 from spexporter.domain.errors import StartError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.exposition.families import OWN_FAMILIES
@@ -55,23 +56,28 @@ def demo(
 
 async def _demonstrate(simulator: Simulator, telemetry: Telemetry, listen: Address, simulated: Address) -> None:
     stop, clock = stop_signal(), SystemClock()
-    try:
-        async with serving_simulator(simulator, simulated.host, simulated.port) as tenants_url:
-            with TemporaryDirectory(prefix="spexporter-demo-") as folder:
-                config_file = Path(folder) / "config.yaml"
-                config_file.write_text(simulator.config_yaml(tenants_url))
-                config = load(config_file, os.environ)
-            async with (
-                app.client_session() as http,
-                app.exporting(config, http=http, telemetry=telemetry, clock=clock, listen=[listen]) as exporter,
-            ):
-                typer.echo(_welcome(exporter.urls[0], tenants_url))
-                while not await clock.wait(stop, clock.monotonic() + _NEW_JOBS_EVERY_S):
-                    await _hand_over_new_jobs(simulator, exporter)
-    except OSError as error:
-        raise StartError(
-            f"cannot listen on {simulated}: {error.strerror}; choose another with --simulator.listen-address"
-        ) from error
+    async with AsyncExitStack() as stack:
+        try:
+            tenants_url = await stack.enter_async_context(serving_simulator(simulator, simulated.host, simulated.port))
+        except OSError as error:
+            cure = "choose another address with --simulator.listen-address"
+            raise StartError(f"cannot listen on {simulated}: {error.strerror}; {cure}") from error
+        config = _config(simulator, tenants_url)
+        http = await stack.enter_async_context(app.client_session())
+        exporter = await stack.enter_async_context(
+            app.exporting(config, http=http, telemetry=telemetry, clock=clock, listen=[listen])
+        )
+        typer.echo(_welcome(exporter.urls[0], tenants_url))
+        while not await clock.wait(stop, clock.monotonic() + _NEW_JOBS_EVERY_S):
+            await _hand_over_new_jobs(simulator, exporter)
+
+
+def _config(simulator: Simulator, tenants_url: str) -> Config:
+    """Load the configuration that the simulator writes of itself, as a newcomer would."""
+    with TemporaryDirectory(prefix="spexporter-demo-") as folder:
+        config_file = Path(folder) / "config.yaml"
+        config_file.write_text(simulator.config_yaml(tenants_url))
+        return load(config_file, os.environ)
 
 
 async def _hand_over_new_jobs(simulator: Simulator, exporter: app.Exporter) -> None:

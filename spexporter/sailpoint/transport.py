@@ -24,7 +24,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a tenant is reached. `proxy` is a URL or None; `tls` None means the system's authorities."""
+    """How a tenant is reached.
+
+    `proxy` is a URL; None leaves it to the environment. `tls` None means the system's authorities.
+    """
 
     timeout_s: float = 10.0
     proxy: str | None = None
@@ -61,6 +64,7 @@ class Transport:
         self._http = http
         self._route = route
         self._clock = clock
+        self._proxies: dict[str, str | None] = {}  # by origin: the token URL may be on another host than the API
 
     async def get(self, endpoint: Endpoint, url: str, *, version: str, token: str, max_bytes: int) -> Answer:
         """Ask for `url` with a bearer token; see `_exchange`."""
@@ -102,7 +106,7 @@ class Transport:
                     data=form,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=self._route.timeout_s),
-                    proxy=self._route.proxy,
+                    proxy=self._proxy(url),
                     ssl=self._route.tls or True,
                 ) as response:
                     received_s = self._clock.monotonic()
@@ -127,6 +131,15 @@ class Transport:
                 took_s = self._clock.monotonic() - sent_s
                 self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
                 log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=versions[0])
+
+    def _proxy(self, url: str) -> str | None:
+        if self._route.proxy is not None:
+            return self._route.proxy
+        scheme, host, *_ = urlsplit(url)
+        origin = f"{scheme}://{host}"
+        if origin not in self._proxies:
+            self._proxies[origin] = proxy_from_environment(origin)
+        return self._proxies[origin]
 
     def _learn_time(self, date: str | None, *, sent_s: float, received_s: float) -> None:
         if date is None:

@@ -8,6 +8,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from spexporter.domain import errors
 from spexporter.domain.job import JobState
+from tests.support.aioresponses_compat import ScriptedResponse
 from tests.support.clients import (
     BASE,
     KEY,
@@ -365,3 +366,16 @@ async def test_a_secret_that_cannot_be_read_names_its_setting(error: Exception) 
             await tenant.client.status(KEY)
         assert "client_secret_file" in raised.value.cure
         assert tenant.asked("POST") == []
+
+
+async def test_the_proxy_of_the_environment_is_chosen_for_each_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_PROXY may name the API's host and not that of the token URL."""
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "acme.api.identitynow.com")
+    async with scripted(token_url="https://login.example/oauth/token") as tenant:
+        token = {"access_token": PLANTED_TOKEN}
+        tenant.script.post("https://login.example/oauth/token", payload=token, response_class=ScriptedResponse)
+        tenant.get(STATUS_URL, payload=RUNNING)
+        await tenant.client.status(KEY)
+        proxies = {url.host: call.kwargs["proxy"] for (_, url), (call,) in tenant.script.requests.items()}
+        assert proxies == {"login.example": "http://proxy.example:3128", "acme.api.identitynow.com": None}

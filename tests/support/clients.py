@@ -84,7 +84,11 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted(
-    version: str | None = "v1", *, max_bytes: int = 1 << 20, read_secret: Callable[[], str] = lambda: PLANTED_SECRET
+    version: str | None = "v1",
+    *,
+    max_bytes: int = 1 << 20,
+    read_secret: Callable[[], str] = lambda: PLANTED_SECRET,
+    token_url: str = TOKEN_URL,
 ) -> AsyncIterator[Scripted]:
     """Run a client of tenant `acme` whose every answer the test scripts."""
     clock, heard = FakeClock(), Heard()
@@ -93,7 +97,7 @@ async def scripted(
     with aioresponses() as script:
         async with aiohttp.ClientSession() as http:
             transport = Transport("acme", http, Route(10.0), gate=gate, vitals=vitals, exchanges=heard, clock=clock)
-            tokens = TokenSource(Credential(TOKEN_URL, "planted-client-id", read_secret), transport, clock)
+            tokens = TokenSource(Credential(token_url, "planted-client-id", read_secret), transport, clock)
             limits = MaxAnswer(max_bytes, max_bytes)
             client = TenantClient(BASE, version, tokens=tokens, transport=transport, limits=limits, clock=clock)
             yield Scripted(client, clock, heard, gate, tokens, script)
