@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
+from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.simulator import Simulator, default_plans, serving
 from spexporter.simulator.certificate import MissingTrustmeError, make_certificate
@@ -32,7 +32,8 @@ def simulate(
     tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a throwaway certificate.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Run a fake SailPoint tenant server until SIGINT or SIGTERM."""
-    host, port = _parse_listen(listen)
+    address = parse_address(listen, "--listen")
+    host, port = address.host or "0.0.0.0", address.port  # noqa: S104 (as the flags of Prometheus read it)
     if not _is_loopback(host):
         typer.echo(f"warning: {host} can be reached by others, and every secret of the simulator is public", err=True)
     with ExitStack() as stack:
@@ -85,22 +86,6 @@ def _make_certificate(host: str, folder: Path) -> tuple[ssl.SSLContext, str]:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     return context, str(ca_file)
-
-
-def _parse_listen(listen: str) -> tuple[str, int]:
-    """Split `host:port`; an empty host means every address.
-
-    Raises:
-        typer.BadParameter: it is not of that form.
-    """
-    try:
-        parts = urlsplit(f"//{listen}")
-        host, port = parts.hostname or "0.0.0.0", parts.port  # noqa: S104 - as the flags of Prometheus read it
-    except ValueError:
-        port = None
-    if port is None or parts.netloc != listen or parts.username is not None:
-        raise typer.BadParameter(f"must be HOST:PORT such as {DEFAULT_LISTEN}, got {listen!r}", param_hint="--listen")
-    return host, port
 
 
 def _is_loopback(host: str) -> bool:

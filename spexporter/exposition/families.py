@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from spexporter.domain import counting
-from spexporter.domain.family import Family, FamilyType
+from spexporter.domain.family import Family
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
 from spexporter.exposition import samples
@@ -23,207 +23,197 @@ class TenantFamily(Family):
     rows: Callable[[TenantView, Moment], Iterator[Row]]
 
 
-def _family(
-    name: str,
-    kind: FamilyType,
-    labels: tuple[str, ...],
-    text: str,
-    rows: Callable[[TenantView, Moment], Iterator[Row]],
-) -> TenantFamily:
-    return TenantFamily(name, kind, labels, text, rows)
-
-
 TENANT_FAMILIES: tuple[TenantFamily, ...] = (
-    _family(
+    TenantFamily(
         "spconfig_job_state",
         "gauge",
         (*_JOB, "state"),
         "State of a job: 1 for the present state, 0 for all others. Absent before the first answer.",
         samples.job_state,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_info",
         "gauge",
         (*_JOB, "name", "description", "source", "preview"),
         "Facts about a job, always 1. source says who named its id; preview is unknown until the result was read.",
         samples.job_info,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_duration_seconds",
         "gauge",
         _JOB,
         "How long a job has run by the tenant's clock (standing still while the tenant is not up), or took.",
         samples.job_duration,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_created_timestamp_seconds",
         "gauge",
         _JOB,
         "When the job was started, as the API tells.",
         samples.job_created,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_modified_timestamp_seconds",
         "gauge",
         _JOB,
         "When the job was last changed, as the API tells.",
         samples.job_modified,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_completed_timestamp_seconds",
         "gauge",
         _JOB,
         "When the job ended: `completed` of the API, else `modified` as it was when the end was first seen.",
         samples.job_completed,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_expiration_timestamp_seconds",
         "gauge",
         _JOB,
         "Until when the tenant keeps the job's artefacts, as the API tells.",
         samples.job_expiration,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_end_seen_timestamp_seconds",
         "gauge",
         _JOB,
         "When this exporter first saw the job's final state.",
         samples.job_end_seen,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_last_observed_timestamp_seconds",
         "gauge",
         _JOB,
         "When the tenant last answered about this job; stands still once the job has ended.",
         samples.job_last_observed,
     ),
-    _family(
+    TenantFamily(
         "spconfig_job_max_age_seconds",
         "gauge",
         _JOB,
         "After this long a job that still runs counts as stuck; from max_age in the configuration.",
         samples.job_max_age,
     ),
-    _family(
+    TenantFamily(
         "spconfig_import_messages",
         "gauge",
         (*_JOB, "object_type", "severity", "preview"),
         "Messages in this import's result, by severity: error, warning or info.",
         samples.import_messages,
     ),
-    _family(
+    TenantFamily(
         "spconfig_import_objects",
         "gauge",
         (*_JOB, "object_type", "preview"),
         "Objects that this import created or updated.",
         samples.import_objects,
     ),
-    _family(
+    TenantFamily(
         "spconfig_import_result_read",
         "gauge",
         _JOB,
         "Whether the result of this ended import was downloaded and understood (1) or not, or not yet (0).",
         samples.import_result_read,
     ),
-    _family(
+    TenantFamily(
         counting.IMPORT_ERRORS,
         "counter",
         ("tenant", "object_type"),
         "Errors in the results of ended imports; each import once, previews not.",
         samples.cells(counting.IMPORT_ERRORS, "object_type"),
     ),
-    _family(
+    TenantFamily(
         counting.IMPORT_WARNINGS,
         "counter",
         ("tenant", "object_type"),
         "Warnings in the results of ended imports; each import once, previews not.",
         samples.cells(counting.IMPORT_WARNINGS, "object_type"),
     ),
-    _family(
+    TenantFamily(
         counting.IMPORTED_OBJECTS,
         "counter",
         ("tenant", "object_type"),
         "Objects that ended imports created or updated; each import once, previews not.",
         samples.cells(counting.IMPORTED_OBJECTS, "object_type"),
     ),
-    _family(
+    TenantFamily(
         counting.IMPORT_RESULTS,
         "counter",
         ("tenant", "outcome"),
         "What became of the results of ended imports; each import has exactly one outcome.",
         samples.cells(counting.IMPORT_RESULTS, "outcome"),
     ),
-    _family(
+    TenantFamily(
         "spconfig_jobs",
         "gauge",
         ("tenant", "operation", "state"),
         "Watched jobs by state; UNOBSERVED before the first answer.",
         samples.jobs,
     ),
-    _family(
+    TenantFamily(
         counting.JOBS_FINISHED,
         "counter",
         ("tenant", "operation", "state"),
         "Jobs that ended, by final state; each job once, previews included.",
         samples.cells(counting.JOBS_FINISHED, "operation", "state"),
     ),
-    _family(
+    TenantFamily(
         counting.RUN_SECONDS,
         "histogram",
         ("tenant", "operation"),
         "How long jobs took that ended COMPLETE and whose beginning and end are known.",
         samples.run_seconds,
     ),
-    _family(
+    TenantFamily(
         "spconfig_last_success_timestamp_seconds",
         "gauge",
         ("tenant", "operation"),
         "End of the newest COMPLETE job that is no preview, and for imports has a result without errors.",
         samples.last_success,
     ),
-    _family(
+    TenantFamily(
         "spconfig_tenant_up",
         "gauge",
         ("tenant",),
         "Whether the tenant answers: 0 after no answer, 5xx, an unreadable answer or a refused credential.",
         samples.tenant_up,
     ),
-    _family(
+    TenantFamily(
         "spconfig_tenant_access",
         "gauge",
         ("tenant", "endpoint"),
         "Whether the credential may use this endpoint; absent until tried.",
         samples.tenant_access,
     ),
-    _family(
+    TenantFamily(
         "spconfig_tenant_info",
         "gauge",
         ("tenant", "base_url", "api_version"),
         "Facts about a tenant, always 1. api_version is unknown while it is being found out.",
         samples.tenant_info,
     ),
-    _family(
+    TenantFamily(
         "spconfig_tenant_last_success_timestamp_seconds",
         "gauge",
         ("tenant",),
         "When the tenant last gave a good answer.",
         samples.tenant_last_success,
     ),
-    _family(
+    TenantFamily(
         "spconfig_tenant_throttled_until_timestamp_seconds",
         "gauge",
         ("tenant",),
         "End of the newest pause after a 429; absent before the first.",
         samples.tenant_throttled_until,
     ),
-    _family(
+    TenantFamily(
         "spconfig_tenant_token_expiration_timestamp_seconds",
         "gauge",
         ("tenant",),
         "When the present access token expires; it is renewed before.",
         samples.tenant_token_expiration,
     ),
-    _family(
+    TenantFamily(
         "spconfig_tenant_clock_offset_seconds",
         "gauge",
         ("tenant",),

@@ -99,8 +99,8 @@ class TokenSource:
         secret = self._read_secret()
         form = {"grant_type": "client_credentials", "client_id": self._credential.client_id, "client_secret": secret}
         sent_s = self._clock.monotonic()
-        answer = await self._transport.post_form(
-            Endpoint.TOKEN, self._credential.token_url, form, versions=VERSIONS, max_bytes=_MAX_TOKEN_ANSWER_BYTES
+        answer = await self._transport.ask(
+            Endpoint.TOKEN, self._credential.token_url, VERSIONS, max_bytes=_MAX_TOKEN_ANSWER_BYTES, form=form
         )
         if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             self._transport.vitals.up(up=False)

@@ -137,8 +137,8 @@ class TenantClient:
         is_result = endpoint is Endpoint.IMPORT_RESULT
         max_bytes = self._limits.results_bytes if is_result else self._limits.other_bytes
         token = await self._tokens.get()
-        answer = await self._transport.get(endpoint, url, version=version, token=token.text, max_bytes=max_bytes)
+        answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             token = await self._tokens.replace(token)
-            answer = await self._transport.get(endpoint, url, version=version, token=token.text, max_bytes=max_bytes)
+            answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text)
         return answer, token

@@ -1,7 +1,8 @@
 """One HTTP exchange with a tenant: inside the budget, bounded in time and size, its failure put into our own words."""
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -66,71 +67,68 @@ class Transport:
         self._clock = clock
         self._proxies: dict[str, str | None] = {}  # by origin: the token URL may be on another host than the API
 
-    async def get(self, endpoint: Endpoint, url: str, *, version: str, token: str, max_bytes: int) -> Answer:
-        """Ask for `url` with a bearer token; see `_exchange`."""
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        return await self._exchange("GET", endpoint, url, [version], max_bytes=max_bytes, headers=headers)
-
-    async def post_form(
-        self, endpoint: Endpoint, url: str, form: Mapping[str, str], *, versions: Sequence[str], max_bytes: int
-    ) -> Answer:
-        """Post a urlencoded form; see `_exchange`."""
-        headers = {"Accept": "application/json"}
-        return await self._exchange("POST", endpoint, url, versions, max_bytes=max_bytes, headers=headers, form=form)
-
-    async def _exchange(
+    async def ask(
         self,
-        method: str,
         endpoint: Endpoint,
         url: str,
         versions: Sequence[str],
         *,
         max_bytes: int,
-        headers: Mapping[str, str],
+        token: str | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
         """Make one exchange and return its answer, whatever its status.
+
+        A GET with a bearer token, or a POST of a urlencoded form; it takes a place in the budget of each of `versions`.
 
         Raises:
             TenantUnreachable, TenantTimeout: no whole answer came.
             TenantMalformed: what came is not HTTP, or too long (AnswerTooLarge).
         """
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         async with self.gate.place(versions, lambda wait_s: self.exchanges.waited(self.tenant, wait_s)):
             sent_s = self._clock.monotonic()
             code, deprecated = "none", False
             try:
-                async with self._http.request(
-                    method,
-                    URL(url, encoded=True),
-                    headers=headers,
-                    data=form,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=self._route.timeout_s),
-                    proxy=self._proxy(url),
-                    ssl=self._route.tls or True,
-                ) as response:
+                async with (
+                    self._in_our_words(endpoint),
+                    self._http.request(
+                        "GET" if form is None else "POST",
+                        URL(url, encoded=True),
+                        headers=headers,
+                        data=form,
+                        allow_redirects=False,
+                        timeout=aiohttp.ClientTimeout(total=self._route.timeout_s),
+                        proxy=self._proxy(url),
+                        ssl=self._route.tls or True,
+                    ) as response,
+                ):
                     received_s = self._clock.monotonic()
                     code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
                     self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
                     body = await _read(response, max_bytes, endpoint)
                     return Answer(response.status, response.headers, body)
-            except TimeoutError as error:
-                self.vitals.up(up=False)
-                raise TenantTimeout(
-                    f"no whole answer within {self._route.timeout_s:g} s", endpoint=endpoint, cure=advice.TIMED_OUT
-                ) from error
-            except aiohttp.ClientResponseError as error:
-                self.vitals.up(up=False)
-                raise TenantMalformed(f"the answer is not HTTP: {error.message}", endpoint=endpoint) from error
-            except (aiohttp.ClientError, OSError) as error:
-                self.vitals.up(up=False)
-                raise TenantUnreachable(
-                    f"no answer: {error}", endpoint=endpoint, cure=advice.about_unreachable(str(error))
-                ) from error
             finally:
                 took_s = self._clock.monotonic() - sent_s
                 self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
                 log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=versions[0])
+
+    @asynccontextmanager
+    async def _in_our_words(self, endpoint: Endpoint) -> AsyncIterator[None]:
+        """Turn what aiohttp raises when no whole answer comes into our errors."""
+        try:
+            yield
+        except TimeoutError as error:
+            self.vitals.up(up=False)
+            message = f"no whole answer within {self._route.timeout_s:g} s"
+            raise TenantTimeout(message, endpoint=endpoint, cure=advice.TIMED_OUT) from error
+        except aiohttp.ClientResponseError as error:
+            self.vitals.up(up=False)
+            raise TenantMalformed(f"the answer is not HTTP: {error.message}", endpoint=endpoint) from error
+        except (aiohttp.ClientError, OSError) as error:
+            self.vitals.up(up=False)
+            cure = advice.about_unreachable(str(error))
+            raise TenantUnreachable(f"no answer: {error}", endpoint=endpoint, cure=cure) from error
 
     def _proxy(self, url: str) -> str | None:
         if self._route.proxy is not None:

@@ -93,7 +93,7 @@ def test_wrong_address_is_a_wrong_usage(listen: str) -> None:
     """Status 2, and what an address looks like."""
     status, output = run("--listen", listen)
     assert status == 2
-    assert "must be HOST:PORT such as 127.0.0.1:9978" in output
+    assert "must be HOST:PORT or :PORT, such as 127.0.0.1:" in output
 
 
 @pytest.mark.parametrize("flags", [["--tenants", "0"], ["--speed", "0"], ["--speed", "nan"], ["--speed", "inf"]])
