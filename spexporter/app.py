@@ -120,6 +120,7 @@ class Exporter:
                 group,
                 self._client(tenant, gate, http),
                 tenant.poll,
+                tenant.max_staleness_s,
                 ledger=self._ledger,
                 board=self.board,
                 lease=lease,
@@ -141,8 +142,8 @@ class Exporter:
         telemetry.begin_tenant(
             tenant.name,
             endpoints=Endpoint,
-            budget=lambda: gate.used(vitals.health.api_version),
-            allowed=tenant.rate_limit.allowed,
+            used=lambda: gate.used(vitals.health.api_version),
+            allowed=lambda: gate.allowed(vitals.health.api_version),
         )
         return TenantClient(
             tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock

@@ -62,16 +62,21 @@ class Telemetry:
         for reason in SKIP_REASONS:
             self._skipped.labels(reason)
 
-    def begin_tenant(self, tenant: str, endpoints: Iterable[str], budget: Callable[[], int], allowed: int) -> None:
-        """Start every closed label set of a tenant at 0; `budget` tells the places taken in its present window."""
+    def begin_tenant(
+        self, tenant: str, endpoints: Iterable[str], used: Callable[[], int], allowed: Callable[[], int]
+    ) -> None:
+        """Start every closed label set of a tenant at 0.
+
+        `used` and `allowed` tell, at each scrape, the places taken and allowed in its present rate limit window.
+        """
         for reason in REASONS:
             self._errors.labels(tenant, reason)
         for endpoint in endpoints:
             self._deprecated.labels(tenant, endpoint)
             self._durations.labels(endpoint)
         self._waits.labels(tenant)
-        self._used.labels(tenant).set_function(budget)
-        self._allowed.labels(tenant).set(allowed)
+        self._used.labels(tenant).set_function(used)
+        self._allowed.labels(tenant).set_function(allowed)
 
     def config_loaded(self, digest: int, at_s: float) -> None:
         """Take note of the configuration in use: a number that stands for its text, and when it was read."""

@@ -73,6 +73,7 @@ def _tenant(section: TenantSection, folder: Path) -> Tenant:
         rate_limit=RateLimit(section.rate_limit.requests, section.rate_limit.per, section.rate_limit.use),
         poll=Pace(section.poll.fastest, section.poll.slowest, section.poll.probe),
         timeout_s=section.timeout,
+        max_staleness_s=section.max_staleness,
         max_answer=MaxAnswer(section.max_answer.results, section.max_answer.other),
         proxy=section.proxy,
         ca_file=folder / section.ca_file if section.ca_file else None,

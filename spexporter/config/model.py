@@ -158,7 +158,7 @@ class DefaultsSection(Section):
 
     model_config = ConfigDict(json_schema_extra=_ONE_SECRET)
 
-    client_id: Hidden | None = _key("The id of the personal access token or API client; needed, here or in `defaults`")
+    client_id: Hidden | None = _key("The id of the personal access token; needed, in the tenant or in `defaults`")
     client_secret: Hidden | None = _key("Its secret; needed, this or `client_secret_file`")
     client_secret_file: FilePath | None = _key(
         "A file with the secret, read again at each renewal of the token; a line break at its end is dropped"
@@ -169,6 +169,9 @@ class DefaultsSection(Section):
     )
     poll: PollSection = Field(default=PollSection(), description="How often to look")
     timeout: Duration = _key("The longest time for one HTTP exchange", "10s")
+    max_staleness: Duration = _key(
+        "After this long without a good answer the series of the tenant's unfinished jobs leave the page", "1h"
+    )
     max_answer: MaxAnswerSection = Field(default=MaxAnswerSection(), description="Larger answers are refused")
     proxy: ProxyUrl | None = _key("Ask through this proxy; `HTTPS_PROXY` and `NO_PROXY` are honoured too")
     ca_file: FilePath | None = _key("PEM certificates to trust beside the system's authorities")

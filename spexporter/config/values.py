@@ -41,6 +41,7 @@ class Tenant:
     rate_limit: RateLimit
     poll: Pace
     timeout_s: float
+    max_staleness_s: float
     max_answer: MaxAnswer
     proxy: str | None = field(repr=False)  # may carry a password
     ca_file: Path | None

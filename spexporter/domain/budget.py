@@ -5,7 +5,11 @@ from collections import deque
 from dataclasses import dataclass
 
 LONGEST_PAUSE_S = 900.0
+_THEIR_CLOCK = 1.0001  # it may run faster than ours; quartz differs by less than this
+_NOISE = 1e-9  # 0.29 * 100 is 28.999999999999996
 _FIRST_OWN_PAUSE_S = 2.0
+_SMALLEST_SHARE = 0.1
+_SHARE_REGAINED_PER_S = 1 / 600  # from half to the whole in five minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,7 @@ class RateLimit:
     @property
     def allowed(self) -> int:
         """Requests that we may have in one window, at least one."""
-        # 1e-9: 0.29 * 100 is 28.999999999999996.
-        return max(1, math.floor(self.requests * self.use + 1e-9))
+        return max(1, math.floor(self.requests * self.use + _NOISE))
 
 
 class RequestBudget:
@@ -35,18 +38,21 @@ class RequestBudget:
 
     def __init__(self, limit: RateLimit) -> None:
         self.limit = limit
+        self._window_s = limit.per_s * _THEIR_CLOCK
         self._in_flight = 0
         self._free_at: deque[float] = deque()
         self._paused_until_s = -math.inf
+        self._share = 1.0
+        self._share_since_s = -math.inf
 
     def opens_at(self, now_s: float) -> float:
         """When a place can be free at the earliest; `now_s` when one is."""
         if now_s < self._paused_until_s:
             return self._paused_until_s
-        if self.used(now_s) < self.limit.allowed:
+        if self.used(now_s) < self.allowed(now_s):
             return now_s
         # With all places in flight none is free sooner than a whole window after an answer that has not come yet.
-        return self._free_at[0] if self._free_at else now_s + self.limit.per_s
+        return self._free_at[0] if self._free_at else now_s + self._window_s
 
     def start(self, now_s: float) -> None:
         """Take a place for a request that starts now; only when `opens_at` says so."""
@@ -57,13 +63,30 @@ class RequestBudget:
     def finish(self, now_s: float) -> None:
         """Say that an answer has arrived or has been given up: its place is free `per_s` after this."""
         self._in_flight -= 1
-        self._free_at.append(now_s + self.limit.per_s)
+        self._free_at.append(now_s + self._window_s)
 
     def used(self, now_s: float) -> int:
         """Places taken in the present window, those in flight included."""
         while self._free_at and self._free_at[0] <= now_s:
             self._free_at.popleft()
         return self._in_flight + len(self._free_at)
+
+    def allowed(self, now_s: float) -> int:
+        """Places that we allow ourselves now: fewer after a 429, which shows that we are not alone or know less."""
+        return max(1, math.floor(self.limit.allowed * self._present_share(now_s) + _NOISE))
+
+    def throttled(self, now_s: float) -> None:
+        """Halve our share after a 429; it grows back slowly, so that another user of the client is not starved.
+
+        Source: D. Chiu and R. Jain, additive increase and multiplicative decrease.
+        """
+        self._share = max(_SMALLEST_SHARE, self._present_share(now_s) / 2)
+        self._share_since_s = now_s
+
+    def _present_share(self, now_s: float) -> float:
+        if self._share == 1.0:
+            return 1.0
+        return min(1.0, self._share + _SHARE_REGAINED_PER_S * (now_s - self._share_since_s))
 
     def pause(self, until_s: float) -> None:
         """Let nothing start before `until_s`; a pause never gets shorter."""

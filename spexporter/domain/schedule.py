@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -46,9 +47,12 @@ def next_look_s(pace: Pace, age_s: float | None) -> float:
     return min(max(pace.fastest_s, _SHARE_OF_AGE * (age_s or 0.0)), pace.slowest_s)
 
 
-def retry_after_s(pace: Pace, failures: int) -> float:
-    """Return how long to leave something alone after `failures` failed exchanges in a row (at least 1), in seconds."""
-    return min(pace.fastest_s * 2.0 ** min(failures - 1, 32), pace.slowest_s)
+def spread_s(pace: Pace, subject: str) -> float:
+    """Return how long the first look at `subject` waits, in seconds: always the same, and evenly spread over subjects.
+
+    Many tenants, or many jobs of one, would else be asked about all at once at every start.
+    """
+    return pace.fastest_s * zlib.crc32(subject.encode()) / 2**32
 
 
 class Schedule:

@@ -1,8 +1,10 @@
 """What the board holds and pages render: immutable, swapped whole."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from spexporter.domain.breaker import BreakerState
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.job import Job, JobKey, Operation, seconds_between
 from spexporter.domain.tenanttime import Moment, TenantTime
@@ -27,14 +29,16 @@ class Trouble:
 class TenantHealth:
     """How a tenant answers. Times are Unix seconds by our clock; None and absent keys mean not known.
 
-    `troubles` by what they concern: an endpoint, or an endpoint and a job. `still_at_s` is the tenant's time at which
-    the durations of its running jobs stand still because it is not up.
+    `last_answer_monotonic_s` is the moment of `last_answer_s` on the clock that does not jump. `troubles` by what they
+    concern: an endpoint, or a job. `still_at_s` is the tenant's time at which the durations of its running jobs stand
+    still because it is not up.
     """
 
     base_url: str
     api_version: str | None = None
     up: bool | None = None
     last_answer_s: float | None = None
+    last_answer_monotonic_s: float | None = None
     throttled_until_s: float | None = None
     token_expires_s: float | None = None
     time: TenantTime | None = None
@@ -60,12 +64,28 @@ class TenantState:
 
 @dataclass(frozen=True, slots=True)
 class TenantView:
-    """Everything that pages show of one tenant; `version` grows with every change."""
+    """Everything that pages show of one tenant; `version` grows with every change.
+
+    `next_try_monotonic_s` is when a tenant in trouble is asked again, None where it is asked as usual.
+    """
 
     tenant: str
     version: int
     state: TenantState
     health: TenantHealth
+    max_staleness_s: float = math.inf
+    breaker: BreakerState = BreakerState.CLOSED
+    next_try_monotonic_s: float | None = None
+
+    def stale(self, now: Moment) -> bool:
+        """Whether the tenant has been silent for so long that nothing can be said of its unfinished jobs."""
+        since_s = self.health.last_answer_monotonic_s
+        return since_s is not None and now.monotonic_s - since_s > self.max_staleness_s
+
+    def shown_jobs(self, now: Moment) -> Iterable[Job]:
+        """Return the jobs of which something can be said: all, or those that have ended while the tenant is stale."""
+        jobs = self.state.jobs.values()
+        return [job for job in jobs if job.end_seen_s is not None] if self.stale(now) else jobs
 
     def elapsed_s(self, job: Job, now: Moment) -> float | None:
         """Return how long `job` has run or took, in seconds, None where that is not known."""

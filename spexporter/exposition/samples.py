@@ -32,8 +32,7 @@ def _per_job(value: Callable[[Job], float | None]) -> Callable[[TenantView, Mome
     """Return a function that yields one row for each job of which `value` is known."""
 
     def rows(view: TenantView, now: Moment) -> Iterator[Row]:
-        del now
-        for job in view.state.jobs.values():
+        for job in view.shown_jobs(now):
             if (known := value(job)) is not None:
                 yield Row(_job_labels(job), known)
 
@@ -60,8 +59,7 @@ import_result_read = _per_job(_result_read)
 
 def job_state(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each job seen and each state."""
-    del now
-    for job in view.state.jobs.values():
+    for job in view.shown_jobs(now):
         if job.state is not None:
             for state in JobState:
                 yield Row((*_job_labels(job), ("state", state)), float(job.state is state))
@@ -69,8 +67,7 @@ def job_state(view: TenantView, now: Moment) -> Iterator[Row]:
 
 def job_info(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each job; the only place where free text becomes a label, cut short."""
-    del now
-    for job in view.state.jobs.values():
+    for job in view.shown_jobs(now):
         preview = "unknown" if job.preview is None else str(job.preview).lower()
         description = job.latest.description if job.latest else ""
         facts = (
@@ -84,15 +81,14 @@ def job_info(view: TenantView, now: Moment) -> Iterator[Row]:
 
 def job_duration(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each job whose beginning is known; the only sample about tenants that changes by itself."""
-    for job in view.state.jobs.values():
+    for job in view.shown_jobs(now):
         if (elapsed_s := view.elapsed_s(job, now)) is not None:
             yield Row(_job_labels(job), elapsed_s)
 
 
 def import_messages(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each severity of each object type in each import's result that was read."""
-    del now
-    for job in view.state.jobs.values():
+    for job in view.shown_jobs(now):
         for object_type, counts in (job.result.types if job.result else {}).items():
             by_severity = {"error": counts.errors, "warning": counts.warnings, "info": counts.infos}
             for severity, count in by_severity.items():
@@ -102,8 +98,7 @@ def import_messages(view: TenantView, now: Moment) -> Iterator[Row]:
 
 def import_objects(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each object type in each import's result that was read."""
-    del now
-    for job in view.state.jobs.values():
+    for job in view.shown_jobs(now):
         for object_type, counts in (job.result.types if job.result else {}).items():
             facts = (("object_type", object_type), ("preview", _preview(job)))
             yield Row((*_job_labels(job), *facts), counts.objects)
@@ -137,9 +132,11 @@ def run_seconds(view: TenantView, now: Moment) -> Iterator[Row]:
 
 
 def jobs(view: TenantView, now: Moment) -> Iterator[Row]:
-    """One row for each state of each operation that the tenant has a job of."""
-    del now
-    found = Counter((job.key.operation, job.state or UNOBSERVED) for job in view.state.jobs.values())
+    """One row for each state of each operation that the tenant has a job of; nobody observes what is stale."""
+    shown = {job.key for job in view.shown_jobs(now)}
+    found = Counter(
+        (job.key.operation, (job.state if job.key in shown else None) or UNOBSERVED) for job in view.state.jobs.values()
+    )
     for operation in sorted({operation for operation, _ in found}):
         for state in (*JobState, UNOBSERVED):
             yield Row((("operation", operation), ("state", state)), found[operation, state])

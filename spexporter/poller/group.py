@@ -6,32 +6,22 @@ layers below raise, and this turns what they raise into another try.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from spexporter.clock import Clock
-from spexporter.domain.errors import (
-    TenantError,
-    TenantServerError,
-    TenantTimeout,
-    TenantUnauthorized,
-    TenantUnreachable,
-)
+from spexporter.domain.errors import TenantError
 from spexporter.domain.job import JobKey, WatchedJob
 from spexporter.domain.ports import Group, Lease, Ledger, Pulse
-from spexporter.domain.schedule import Schedule, Target, TargetKind
+from spexporter.domain.schedule import Schedule, Target, TargetKind, spread_s
 from spexporter.poller.tenant import TenantPolling
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _HEARTBEAT_S = 5.0
-_LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of the group than this
 _LOOKS_PER_GROUP = 32
-
-# The whole tenant is in trouble, not one job: leave all of it alone for a while.
-_TENANT_WIDE = (TenantUnreachable, TenantTimeout, TenantServerError, TenantUnauthorized)
 
 
 class Poller:
@@ -53,17 +43,24 @@ class Poller:
         """Show what the ledger knows, before the first exchange, and queue a first probe of each tenant."""
         for tenant, state in (await ledger.restore(self._tenants)).items():
             self._tenants[tenant].restore(state)
-            self._schedule.add(Target(tenant, TargetKind.PROBE), self._clock.monotonic())
+            self._ask_soon([Target(tenant, TargetKind.PROBE)])
 
     async def watch(self, tenant: str, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> None:
         """Watch the jobs `added` from now on, and those `removed` no more."""
-        for target in await self._tenants[tenant].watch(added, removed):
-            if self._schedule.due(target) is None:
-                self._schedule.add(target, self._clock.monotonic())
+        targets = await self._tenants[tenant].watch(added, removed)
+        self._ask_soon([target for target in targets if self._schedule.due(target) is None])
         for key in removed:
             self._schedule.discard(Target(tenant, TargetKind.STATUS, key))
             self._schedule.discard(Target(tenant, TargetKind.RESULT, key))
         self._wake.set()
+
+    def _ask_soon(self, targets: Iterable[Target]) -> None:
+        """Queue first looks, spread over a moment: tenants over their probes, and jobs after the probe of theirs."""
+        now_s = self._clock.monotonic()
+        for target in targets:
+            pace = self._tenants[target.tenant].pace
+            after_s = spread_s(pace, target.tenant) + (spread_s(pace, str(target.key)) if target.key else 0.0)
+            self._schedule.add(target, now_s + after_s)
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -71,8 +68,18 @@ class Poller:
             while True:
                 self._wake.clear()
                 self._pulse.beat()
+                self._reconsider()
                 self._start_due(looks)
                 await self._clock.wait(self._wake, self._next_wake_s())
+
+    def _reconsider(self) -> None:
+        """Ask at once where a credential that was refused has changed since."""
+        for name, tenant in self._tenants.items():
+            with bound_contextvars(tenant=name):
+                targets = tenant.reconsider()
+            if targets:
+                self._schedule.hold(name, self._clock.monotonic())
+                self._ask_soon(targets)
 
     def _next_wake_s(self) -> float:
         """Return when there is something to do again, at the latest for the next heartbeat."""
@@ -95,7 +102,7 @@ class Poller:
             looks.create_task(self._look(target), name=str(target))
 
     def _busy(self) -> frozenset[str]:
-        return frozenset(tenant for tenant, looks in self._in_flight.items() if looks >= _LOOKS_PER_TENANT)
+        return frozenset(name for name, looks in self._in_flight.items() if looks >= self._tenants[name].most_looks)
 
     async def _look(self, target: Target) -> None:
         """Make one look and queue what comes next, whatever happens."""
@@ -105,10 +112,10 @@ class Poller:
             try:
                 following = await tenant.look(target)
             except TenantError as error:
-                self._put_off(target, tenant.failed(target, error), hold=isinstance(error, _TENANT_WIDE))
+                self._put_off(target, tenant.failed(target, error))
             except Exception:  # a bug in one look must not blind us to the others
                 log.exception("look_crashed")
-                self._put_off(target, tenant.pace.slowest_s, hold=False)
+                self._put_off(target, tenant.pace.slowest_s)
             else:
                 if following is not None:
                     self._schedule.add(following.target, self._clock.monotonic() + following.after_s)
@@ -118,11 +125,11 @@ class Poller:
                 tenant.show()
                 self._wake.set()
 
-    def _put_off(self, target: Target, after_s: float, *, hold: bool) -> None:
-        if not self._tenants[target.tenant].watches(target):
-            return
-        due_s = self._clock.monotonic() + after_s
-        self._schedule.add(target, due_s)
-        if hold:
+    def _put_off(self, target: Target, after_s: float) -> None:
+        """Queue another try, and hold back the whole tenant where nothing is to be asked of it for a while."""
+        tenant = self._tenants[target.tenant]
+        if tenant.watches(target):
+            self._schedule.add(target, self._clock.monotonic() + after_s)
+        if (until_s := tenant.waits_until_s) is not None:
             self._pulse.skipped("backoff")
-            self._schedule.hold(target.tenant, due_s)
+            self._schedule.hold(target.tenant, until_s)

@@ -1,12 +1,15 @@
 """Asks one tenant, writes what it says into the ledger, and puts the tenant's view on the board."""
 
 import math
-from collections import Counter
+import zlib
+from collections.abc import Iterable
+from random import Random
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from spexporter.clock import Clock
+from spexporter.domain.breaker import BreakerState
 from spexporter.domain.errors import (
     AnswerTooLarge,
     TenantError,
@@ -14,13 +17,12 @@ from spexporter.domain.errors import (
     TenantMalformed,
     TenantNotFound,
     TenantRejected,
-    TenantThrottled,
-    TenantUnauthorized,
 )
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
+from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Counted, Exchanges, Group, Lease, Ledger
 from spexporter.domain.result import ImportResult, Outcome
-from spexporter.domain.schedule import Pace, Target, TargetKind, next_look_s, retry_after_s
+from spexporter.domain.schedule import Pace, Target, TargetKind, next_look_s, spread_s
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantState, TenantView
 from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
@@ -28,9 +30,12 @@ from spexporter.sailpoint.vitals import Vitals
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of its group than this
 _RESULT_TRIES = 5
+_NOT_FOUND_ANSWERS = 3  # a first 404 and two that confirm it: a gateway can have a bad moment
 _RESULTS_KEPT_S = 7 * 86400.0  # where a job tells no expiration; every published sample has created + 7 days
-_JOB_TROUBLE = (TenantMalformed, TenantNotFound, TenantRejected)  # concerns one job; other failures concern an endpoint
+# These concern one job; other failures concern an endpoint or the tenant.
+_JOB_TROUBLE = (TenantMalformed, TenantNotFound, TenantRejected)
 
 
 class Asks(Protocol):
@@ -53,6 +58,10 @@ class Asks(Protocol):
         """Return an ended import's result."""
         ...
 
+    def secret_changed(self) -> bool:
+        """Tell whether the secret is another one than that of the last token request."""
+        ...
+
 
 class Following(NamedTuple):
     """The look that follows one, and in how many seconds."""
@@ -70,6 +79,7 @@ class TenantPolling:
         group: Group,
         client: Asks,
         pace: Pace,
+        max_staleness_s: float = math.inf,
         *,
         ledger: Ledger,
         board: Board,
@@ -88,8 +98,10 @@ class TenantPolling:
         self._exchanges = exchanges
         self._state = TenantState()
         self._version = 0
-        self._failures: Counter[Target | None] = Counter()  # in a row; None: of the tenant as a whole
-        self._try_again_s = -math.inf
+        self._knows_types = False
+        self._max_staleness_s = max_staleness_s
+        # Dice of its own, so that tenants in trouble together are not tried again together; no secret depends on them.
+        self._patience = Patience(pace, Random(zlib.crc32(tenant.encode())))  # noqa: S311
 
     def restore(self, state: TenantState) -> None:
         """Believe what the ledger knows."""
@@ -101,8 +113,30 @@ class TenantPolling:
         await self._apply(Change(added=added, removed=removed))
         self._client.vitals.cured([_subject(key) for key in removed])
         self.show()
-        targets = (self._next_target(self._state.jobs[watched.key]) for watched in added)
+        return self._left_to_ask(watched.key for watched in added)
+
+    def _left_to_ask(self, keys: Iterable[JobKey]) -> list[Target]:
+        targets = (self._next_target(self._state.jobs[key]) for key in keys)
         return [target for target in targets if target is not None]
+
+    def reconsider(self) -> list[Target]:
+        """Return what is to be asked at once because a credential that was refused has changed; mostly nothing."""
+        if not (self._patience.refused and self._client.secret_changed()):
+            return []
+        self._patience.relent()
+        log.info("secret_changed")
+        return [Target(self._tenant, TargetKind.PROBE), *self._left_to_ask(self._state.jobs)]
+
+    @property
+    def waits_until_s(self) -> float | None:
+        """Until when nothing is to be asked of the tenant (monotonic seconds), None when it is asked as usual."""
+        return self._patience.tenant_waits_until_s(self._clock.monotonic())
+
+    @property
+    def most_looks(self) -> int:
+        """How many looks may be in flight: one, to find out, while the tenant's circuit breaker is not closed."""
+        closed = self._patience.breaker(self._clock.monotonic()) is BreakerState.CLOSED
+        return _LOOKS_PER_TENANT if closed else 1
 
     def watches(self, target: Target) -> bool:
         """Whether `target` is still worth a look: its job may have left while one was under way."""
@@ -119,6 +153,9 @@ class TenantPolling:
         Raises:
             TenantError: there was no good answer; `failed` is to be told.
         """
+        waits_s = self._patience.endpoint_waits_s(_endpoint(target), self._clock.monotonic())
+        if waits_s > 0:
+            return Following(target, waits_s + spread_s(self.pace, str(target)))
         if target.key is None:
             return await self._probe(target)
         job = self._state.jobs.get(target.key)
@@ -131,10 +168,13 @@ class TenantPolling:
 
     async def _probe(self, target: Target) -> Following:
         health = self._client.vitals.health
-        quiet_s = self._clock.wall() - (health.last_answer_s or 0.0)
-        if health.access.get(Endpoint.CONFIG_OBJECTS) and 0 <= quiet_s < self.pace.probe_s:
-            return Following(target, self.pace.probe_s - quiet_s)  # other answers show that the tenant is there
+        well = self._knows_types and Endpoint.CONFIG_OBJECTS not in health.troubles
+        if well and health.last_answer_monotonic_s is not None:
+            quiet_s = self._clock.monotonic() - health.last_answer_monotonic_s
+            if quiet_s < self.pace.probe_s:
+                return Following(target, self.pace.probe_s - quiet_s)  # other answers show that the tenant is there
         await self._apply(Change(object_types=await self._client.object_types()))
+        self._knows_types = True
         self._worked(target, Endpoint.CONFIG_OBJECTS)
         return Following(target, self.pace.probe_s)
 
@@ -146,9 +186,13 @@ class TenantPolling:
             if error.endpoint != endpoint:
                 raise
             self._exchanges.failed(self._tenant, error.reason)
+            retry_s = self._patience.failed(target, error, self._clock.monotonic())
+            if self._patience.failures(target) < _NOT_FOUND_ANSWERS:
+                return Following(target, retry_s)
             observation = Observation(key, JobState.NOT_FOUND, "", observed_s=self._clock.wall())
+        else:
+            self._worked(target, endpoint)
         await self._apply(Change(observations=(observation,)))
-        self._worked(target, endpoint)
         job = self._state.jobs.get(key)
         if job is None:
             return None
@@ -174,7 +218,7 @@ class TenantPolling:
         else:
             counted = Counted(job.key, job.outcome_of(result), result)
             self._worked(target, Endpoint.IMPORT_RESULT)
-        self._failures.pop(target, None)
+        self._patience.forget(target)
         await self._apply(Change(results=(counted,)))
         errors = counted.result.errors if counted.result else None
         log.info("import_result_settled", outcome=counted.outcome.value, errors=errors)
@@ -195,7 +239,7 @@ class TenantPolling:
             return Outcome.TOO_LARGE
         if isinstance(error, TenantForbidden):
             return Outcome.FORBIDDEN if self._expired(job) else None
-        last_try = self._failures[target] + 1 >= _RESULT_TRIES
+        last_try = self._patience.failures(target) + 1 >= _RESULT_TRIES
         if isinstance(error, TenantMalformed):
             return Outcome.MALFORMED if last_try else None
         if isinstance(error, TenantNotFound):
@@ -210,8 +254,7 @@ class TenantPolling:
 
     def _worked(self, target: Target, endpoint: Endpoint) -> None:
         """Take note of a good answer: what was wrong with this endpoint, this job and the token is over."""
-        self._failures.pop(None, None)
-        self._failures.pop(target, None)
+        self._patience.succeeded(target, endpoint)
         subjects = [endpoint, Endpoint.TOKEN, *([_subject(target.key)] if target.key else [])]
         for trouble in self._client.vitals.cured(subjects):
             lasted_s = round(self._clock.wall() - trouble.since_s, 3)
@@ -233,18 +276,7 @@ class TenantPolling:
                     cure=trouble.cure,
                     tracking_id=trouble.tracking_id,
                 )
-        if isinstance(error, TenantThrottled):
-            return 0.0  # the gate holds every request until the pause is over
-        if isinstance(error, (TenantForbidden, TenantUnauthorized)):
-            return self.pace.slowest_s
-        if about_job:
-            self._failures[target] += 1
-            return retry_after_s(self.pace, self._failures[target])
-        now_s = self._clock.monotonic()
-        if now_s >= self._try_again_s:  # looks that were in flight together fail together, and count once
-            self._failures[None] += 1
-            self._try_again_s = now_s + retry_after_s(self.pace, self._failures[None])
-        return self._try_again_s - now_s
+        return self._patience.failed(target, error, self._clock.monotonic())
 
     async def _apply(self, change: Change) -> None:
         """Write `change`, let pages show what it counted, and believe what the ledger says then."""
@@ -258,10 +290,24 @@ class TenantPolling:
         self._state = state
 
     def _view(self) -> TenantView:
-        return TenantView(self._tenant, self._version, self._state, self._client.vitals.health)
+        return TenantView(
+            self._tenant,
+            self._version,
+            self._state,
+            self._client.vitals.health,
+            max_staleness_s=self._max_staleness_s,
+            breaker=self._patience.breaker(self._clock.monotonic()),
+            next_try_monotonic_s=self.waits_until_s,
+        )
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall(), self._clock.monotonic())
+
+
+def _endpoint(target: Target) -> Endpoint:
+    if target.key is None:
+        return Endpoint.CONFIG_OBJECTS
+    return Endpoint.IMPORT_RESULT if target.kind is TargetKind.RESULT else STATUS_ENDPOINT[target.key.operation]
 
 
 def _subject(key: JobKey) -> str:

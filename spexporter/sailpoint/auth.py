@@ -67,6 +67,7 @@ class TokenSource:
         self._renewing = asyncio.Lock()
         self._failure: TenantError | None = None
         self._failed_at_s = -math.inf
+        self._tried_secret = ""
 
     async def get(self) -> Token:
         """Return a token that is not about to expire.
@@ -82,6 +83,13 @@ class TokenSource:
         """Return another token than `refused`, which the tenant did not take."""
         return await self._renewed(refused=refused)
 
+    def secret_changed(self) -> bool:
+        """Tell whether the secret is another one than that of the last token request; a file is read anew."""
+        try:
+            return self._credential.read_secret() != self._tried_secret
+        except (OSError, ValueError):
+            return False
+
     async def _renewed(self, refused: Token | None) -> Token:
         async with self._renewing:
             if self._token is not None and self._token is not refused:
@@ -96,7 +104,7 @@ class TokenSource:
             return self._token
 
     async def _ask(self) -> Token:
-        secret = self._read_secret()
+        secret = self._tried_secret = self._read_secret()
         form = {"grant_type": "client_credentials", "client_id": self._credential.client_id, "client_secret": secret}
         sent_s = self._clock.monotonic()
         answer = await self._transport.ask(

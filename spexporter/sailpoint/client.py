@@ -76,6 +76,10 @@ class TenantClient:
         """Download an ended import's result and return its counts."""
         return await self._get(Endpoint.IMPORT_RESULT, key.job_id, wire.decode_result)
 
+    def secret_changed(self) -> bool:
+        """Tell whether the secret is another one than that of the last token request."""
+        return self._tokens.secret_changed()
+
     async def _get(self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T]) -> T:
         async with self._finding_version:
             if self._version is None:

@@ -51,18 +51,22 @@ class Gate:
         """Pause the budgets of `versions` after a 429 that asks for `asked_s`; return the end in monotonic seconds."""
         now_s = self._clock.monotonic()
         budgets = [self.budgets[version] for version in versions]
-        if all(budget.paused_until_s <= now_s for budget in budgets):
-            self._pauses_in_a_row += 1  # not for the second 429 of requests that were in flight together
+        if all(budget.paused_until_s <= now_s for budget in budgets):  # not the second of two in flight together
+            self._pauses_in_a_row += 1
+            for budget in budgets:
+                budget.throttled(now_s)
         until_s = now_s + throttle_pause(asked_s, max(1, self._pauses_in_a_row))
         for budget in budgets:
             budget.pause(until_s)
         return max(budget.paused_until_s for budget in budgets)
 
     def used(self, version: str | None) -> int:
-        """Return the places taken in the present window of `version`; of the fullest one while it is not known."""
-        now_s = self._clock.monotonic()
-        budgets = self.budgets.values() if version is None else [self.budgets[version]]
-        return max(budget.used(now_s) for budget in budgets)
+        """Return the places taken in the present window of `version`; of the newest one while it is not known."""
+        return self.budgets[version or VERSIONS[0]].used(self._clock.monotonic())
+
+    def allowed(self, version: str | None) -> int:
+        """Return the places that we allow ourselves now in a window of `version`."""
+        return self.budgets[version or VERSIONS[0]].allowed(self._clock.monotonic())
 
     def answered(self) -> None:
         """Take note of an answer that is not a 429."""

@@ -80,6 +80,6 @@ def retry_after_s(value: str | None, *, wall_s: float) -> float | None:
         return float(text[:12])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or an offset without end
         return None
     return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - wall_s)

@@ -46,7 +46,7 @@ class Vitals:
 
     def answered(self) -> None:
         """Take note of a good answer."""
-        self._set(last_answer_s=self._clock.wall())
+        self._set(last_answer_s=self._clock.wall(), last_answer_monotonic_s=self._clock.monotonic())
 
     def cured(self, subjects: Collection[str]) -> list[Trouble]:
         """Take note that nothing is wrong with `subjects`; return the troubles that this ends."""

@@ -8,6 +8,7 @@ Source: SailPoint API specification, sp-config; SailPoint's guide and public iss
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,7 +173,8 @@ def decode_token(body: bytes) -> TokenBody:
     if not token:
         raise Unreadable("a token answer without `access_token`")
     lifetime_s = _number(fields.get("expires_in"))
-    return TokenBody(token, lifetime_s if lifetime_s is not None and lifetime_s > 0 else None, _grants(_claims(token)))
+    told = lifetime_s is not None and 0 < lifetime_s < math.inf  # a text may say "inf"
+    return TokenBody(token, lifetime_s if told else None, _grants(_claims(token)))
 
 
 def parse_time(text: str) -> float | None:
@@ -258,7 +260,8 @@ def _is_nested(raw: msgspec.Raw) -> bool:
 
 
 def _is_preview(message: msgspec.Raw) -> bool:
-    if _PREVIEW not in bytes(message):
+    plain = bytes(message)
+    if _PREVIEW not in plain and b"\\u" not in plain:  # a letter of it may be escaped
         return False
     try:
         return _text(_object(message, "a message"), "key", _ignore) == _PREVIEW.decode()

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from spexporter import __version__
 from spexporter.clock import Clock
+from spexporter.domain.breaker import BreakerState
 from spexporter.domain.ports import Board
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView, Trouble
@@ -38,6 +39,7 @@ class _TenantRow:
     api_version: str
     last_answer: str
     paused: str
+    waits: str
     token_expires: str
     jobs: Mapping[str, int]
     troubles: tuple[_TroubleRow, ...]
@@ -79,10 +81,19 @@ def _tenant_row(view: TenantView, now: Moment) -> _TenantRow:
         api_version=health.api_version or "being found out",
         last_answer="none yet" if health.last_answer_s is None else ago(now.wall_s - health.last_answer_s),
         paused=f"paused for {paused_s:.0f} s" if paused_s > 0 else "",
+        waits=_waits(view, now),
         token_expires="no token yet" if health.token_expires_s is None else _stamp(health.token_expires_s),
         jobs=dict(sorted(Counter(str(job.state or "not seen yet") for job in view.state.jobs.values()).items())),
         troubles=tuple(_trouble_row(trouble, now) for trouble in health.troubles.values()),
     )
+
+
+def _waits(view: TenantView, now: Moment) -> str:
+    """Say that a tenant in trouble is left alone, and until when."""
+    if view.breaker is BreakerState.CLOSED and view.next_try_monotonic_s is None:
+        return ""
+    left_s = max(0.0, (view.next_try_monotonic_s or now.monotonic_s) - now.monotonic_s)
+    return f"circuit breaker {view.breaker}, next try {f'in {left_s:.0f} s' if left_s else 'now'}"
 
 
 def _trouble_row(trouble: Trouble, now: Moment) -> _TroubleRow:

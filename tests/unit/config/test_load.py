@@ -38,6 +38,7 @@ def test_smallest_file_gets_all_defaults() -> None:
         rate_limit=RateLimit(requests=100, per_s=10, use=0.8),
         poll=Pace(fastest_s=2, slowest_s=60, probe_s=300),
         timeout_s=10,
+        max_staleness_s=3600,
         max_answer=MaxAnswer(results_bytes=64 * 1024**2, other_bytes=1024**2),
         proxy=None,
         ca_file=None,

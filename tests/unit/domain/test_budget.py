@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from spexporter.domain.budget import LONGEST_PAUSE_S, RateLimit, RequestBudget, throttle_pause
 
 PER_S = 10.0
+WINDOW_S = 10.001  # a little longer: the tenant's clock may run faster than ours
 
 
 @given(
@@ -45,12 +46,12 @@ def test_places_are_free_again_a_window_after_their_answers() -> None:
     """The place of an answered request frees up `per_s` after its answer, not after its start."""
     budget = RequestBudget(RateLimit(1, PER_S, 1.0))
     budget.start(0.0)
-    assert budget.opens_at(5.0) == 15.0  # in flight: no answer, so not before a whole window from now
+    assert budget.opens_at(5.0) == WINDOW_S + 5.0  # in flight: no answer, so not before a whole window from now
     budget.finish(6.0)
-    assert budget.used(15.9) == 1
-    assert budget.opens_at(7.0) == 16.0
-    assert budget.opens_at(16.0) == 16.0
-    assert budget.used(16.0) == 0
+    assert budget.used(WINDOW_S + 5.999) == 1
+    assert budget.opens_at(7.0) == WINDOW_S + 6.0
+    assert budget.opens_at(WINDOW_S + 6.0) == WINDOW_S + 6.0
+    assert budget.used(WINDOW_S + 6.0) == 0
 
 
 def test_starting_without_a_free_place_is_refused() -> None:
@@ -93,3 +94,28 @@ def test_a_pause_asked_for_is_kept_within_bounds(asked_s: float) -> None:
     assert 0 < pause_s <= LONGEST_PAUSE_S
     assert pause_s == asked_s or not 0 < asked_s <= LONGEST_PAUSE_S
     assert math.isfinite(pause_s)
+
+
+def test_a_429_halves_our_share_and_it_grows_back_slowly() -> None:
+    """Another user of the client gets room at once, and we get ours back over minutes."""
+    budget = RequestBudget(RateLimit(100, PER_S, 0.8))
+    assert budget.allowed(0.0) == 80
+    budget.throttled(0.0)
+    assert budget.allowed(0.0) == 40
+    budget.throttled(10.0)
+    assert budget.allowed(10.0) == 20
+    allowed = [budget.allowed(10.0 + minute * 60.0) for minute in range(10)]
+    assert allowed == sorted(allowed)
+    assert allowed[-1] == 80
+    assert allowed[4] < 60
+
+
+@given(times_s=st.lists(st.floats(0, 3600), min_size=1, max_size=50))
+def test_the_share_never_leaves_its_bounds(times_s: list[float]) -> None:
+    """However many 429s come, at least one request is allowed, and never more than configured."""
+    budget = RequestBudget(RateLimit(100, PER_S, 0.8))
+    for now_s in sorted(times_s):
+        before = budget.allowed(now_s)
+        budget.throttled(now_s)
+        assert 1 <= budget.allowed(now_s) <= before <= 80
+    assert budget.allowed(10_000.0) == 80

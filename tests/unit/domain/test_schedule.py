@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spexporter.domain.job import JobKey, Operation
-from spexporter.domain.schedule import Pace, Schedule, Target, TargetKind, next_look_s, retry_after_s
+from spexporter.domain.schedule import Pace, Schedule, Target, TargetKind, next_look_s, spread_s
 
 
 def target(tenant: str, number: int = 0) -> Target:
@@ -86,13 +86,14 @@ def test_looks_get_rarer_with_age() -> None:
     assert [next_look_s(Pace(), age_s) for age_s in (None, 1.0, 100.0, 1e6)] == [2.0, 2.0, 10.0, 60.0]
 
 
-def test_retries_double_up_to_the_slowest_look() -> None:
-    """Trouble is left alone for longer each time, but never for longer than a healthy job."""
-    assert [retry_after_s(Pace(), failures) for failures in (1, 2, 3, 5, 6, 10_000)] == [
-        2.0,
-        4.0,
-        8.0,
-        32.0,
-        60.0,
-        60.0,
-    ]
+@given(subject=st.text())
+def test_first_looks_are_spread_and_always_the_same(subject: str) -> None:
+    """Within one shortest pause; the same subject always gets the same place in it."""
+    assert 0 <= spread_s(Pace(), subject) <= Pace().fastest_s
+    assert spread_s(Pace(), subject) == spread_s(Pace(), subject)
+
+
+def test_first_looks_do_not_come_in_a_heap() -> None:
+    """A thousand subjects fill every tenth of the pause."""
+    tenths = {int(spread_s(Pace(), f"acme/import/{n}") / Pace().fastest_s * 10) for n in range(1000)}
+    assert tenths == set(range(10))

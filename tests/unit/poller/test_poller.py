@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from spexporter.board import LatestViews
-from spexporter.domain.errors import AnswerTooLarge, TenantError, TenantForbidden, TenantMalformed, TenantTimeout
+from spexporter.domain.breaker import BreakerState
+from spexporter.domain.errors import (
+    AnswerTooLarge,
+    TenantError,
+    TenantForbidden,
+    TenantMalformed,
+    TenantNotFound,
+    TenantTimeout,
+    TenantUnauthorized,
+)
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Group
 from spexporter.domain.result import ImportResult, Outcome
@@ -31,7 +40,11 @@ class Scripted:
     vitals: Vitals
     on_status: Callable[[JobKey], Awaitable[Observation]]
     on_result: Callable[[JobKey], Awaitable[ImportResult]]
+    changed: bool = False
     asked: Counter[str] = field(default_factory=Counter)
+
+    def secret_changed(self) -> bool:
+        return self.changed
 
     async def object_types(self) -> frozenset[str]:
         self.asked["config-objects"] += 1
@@ -265,7 +278,7 @@ async def test_a_job_that_leaves_during_a_look_is_not_queued_again() -> None:
         return await running(key)
 
     async with rig("acme", on_status=status, jobs=2) as polled:
-        await polled.advance(1)
+        await polled.advance(4)
         await polled.poller.watch("acme", (), tuple(JobKey("acme", Operation.IMPORT, f"acme-{n}") for n in range(2)))
         go.set()
         await polled.advance(600)
@@ -278,7 +291,7 @@ async def test_a_job_that_leaves_during_a_look_is_not_queued_again() -> None:
     [
         (AnswerTooLarge("planted", endpoint="import-result"), Outcome.TOO_LARGE, 1),
         (TenantMalformed("planted", endpoint="import-result"), Outcome.MALFORMED, 5),
-        (TenantForbidden("planted", endpoint="import-result"), Outcome.FORBIDDEN, 18),
+        (TenantForbidden("planted", endpoint="import-result"), Outcome.FORBIDDEN, 7),
     ],
     ids=["too large", "malformed", "forbidden until it has expired"],
 )
@@ -320,22 +333,63 @@ async def test_a_token_failure_during_a_download_says_nothing_about_the_result()
         assert polled.outcome("acme-0") is Outcome.COUNTED
 
 
-async def test_looks_that_fail_together_count_as_one_failure() -> None:
-    """Four looks in flight that time out put the tenant off by one step, not by four."""
-    go = asyncio.Event()
+async def test_a_tenant_that_times_out_is_asked_by_one_look_at_a_time() -> None:
+    """Once its breaker has opened, a hundred jobs cost one try a minute."""
 
     async def status(_key: JobKey) -> Observation:
-        await go.wait()
         raise TenantTimeout("planted", endpoint="import-status")
 
-    async with rig("acme", on_status=status, jobs=4) as polled:
-        await polled.advance(10)
-        go.set()
-        await polled.advance(1.9)
-        asked = polled.clients["acme"].asked.copy()
-        assert sum(asked[f"acme-{n}"] for n in range(4)) == 4
-        await polled.advance(0.2)
-        assert sum(polled.clients["acme"].asked[f"acme-{n}"] for n in range(4)) > 4
+    async with rig("acme", on_status=status, jobs=100) as polled:
+        await polled.advance(600)
+        before = polled.clients["acme"].asked.total()
+        await polled.advance(3600)
+        assert 60 <= polled.clients["acme"].asked.total() - before <= 130
+        (view,) = polled.board.snapshot()
+        assert view.breaker is not BreakerState.CLOSED
+
+
+async def test_a_refused_credential_is_tried_at_once_when_its_secret_changes() -> None:
+    """Rarely before, within seconds after; every job is asked about then."""
+    refused = True
+
+    async def status(key: JobKey) -> Observation:
+        if refused:
+            raise TenantUnauthorized("planted", endpoint="token")
+        return await running(key)
+
+    async with rig("acme", on_status=status, jobs=3) as polled:
+        await polled.advance(250)
+        asked = polled.clients["acme"].asked.total()
+        assert asked <= 12
+        refused = False
+        await polled.advance(20)
+        assert polled.clients["acme"].asked.total() == asked
+        polled.clients["acme"].changed = True
+        await polled.advance(8)
+        assert {job.state for job in polled.board.snapshot()[0].state.jobs.values()} == {JobState.IN_PROGRESS}
+
+
+async def test_a_404_must_be_confirmed_twice() -> None:
+    """A gateway's bad moment makes no job NOT_FOUND."""
+    misses = 0
+
+    async def status(key: JobKey) -> Observation:
+        nonlocal misses
+        if misses:
+            misses -= 1
+            raise TenantNotFound("planted", endpoint="import-status")
+        return await running(key)
+
+    async with rig("acme", on_status=status) as polled:
+        seen = set()
+        for count in (0, 1, 2):
+            misses = count
+            await polled.advance(600)
+            seen |= {job.state for job in polled.board.snapshot()[0].state.jobs.values()}
+        assert seen == {JobState.IN_PROGRESS}
+        misses = 10**6
+        await polled.advance(80)
+        assert [job.state for job in polled.board.snapshot()[0].state.jobs.values()] == [JobState.NOT_FOUND]
 
 
 async def test_dropped_views_are_gone() -> None:
