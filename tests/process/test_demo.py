@@ -28,7 +28,7 @@ async def test_demo_shows_living_tenants_and_ends_on_ctrl_c(tmp_path: Path) -> N
 async def _lively(url: str) -> Scrape | None:
     page = await scrape(url)
     states = {dict(labels)["state"] for labels, value in page.all("spconfig_job_state").items() if value}
-    return page if len(states) >= 4 else None
+    return page if len(states) >= 4 and len(page.all("spconfig_tenant_up")) == 3 else None
 
 
 @pytest.mark.parametrize("flag", FLAGS)
