@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
 from tests.support.clients import PLANTED_SECRET, PLANTED_TOKEN
@@ -38,3 +39,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
             report.outcome = "failed"
             report.longrepr = f"{report.nodeid} wrote a secret to {section}: {found}"
     return report
+
+
+settings.register_profile("long", max_examples=50_000, deadline=None, suppress_health_check=list(HealthCheck))

@@ -85,11 +85,11 @@ class TenantTimeout(TenantError):
 
 
 class TenantThrottled(TenantError):
-    """The rate limit was hit; `pause_s` is what the answer asks for, None when it names no time."""
+    """The rate limit was hit; `pause_s` is how long no request starts from then on."""
 
     reason = "throttled"
 
-    def __init__(self, message: str, *, endpoint: str, pause_s: float | None) -> None:
+    def __init__(self, message: str, *, endpoint: str, pause_s: float) -> None:
         super().__init__(message, endpoint=endpoint)
         self.pause_s = pause_s
 

@@ -79,7 +79,7 @@ class Patience:
     def failed(self, target: Target, error: TenantError, now_s: float) -> float:
         """Take note of a failure and return in how many seconds `target` is worth another try."""
         if isinstance(error, TenantThrottled):
-            return 0.0  # every request waits anyway until the pause is over
+            return error.pause_s
         if isinstance(error, (TenantUnauthorized, TenantForbidden)):
             return self._refused(_CREDENTIAL if isinstance(error, TenantUnauthorized) else error.endpoint, now_s)
         self._failures[target] += 1

@@ -99,6 +99,8 @@ class TenantPolling:
         self._state = TenantState()
         self._version = 0
         self._knows_types = False
+        self._shared_error: TenantError | None = None
+        self._shared_retry_s = 0.0
         self._max_staleness_s = max_staleness_s
         # Dice of its own, so that tenants in trouble together are not tried again together; no secret depends on them.
         self._patience = Patience(pace, Random(zlib.crc32(tenant.encode())))  # noqa: S311
@@ -262,6 +264,8 @@ class TenantPolling:
 
     def failed(self, target: Target, error: TenantError) -> float:
         """Take note of a failure and return when to try again, in seconds; the log hears of it once, not each time."""
+        if error is self._shared_error:  # looks that wait for one token share its failure
+            return self._shared_retry_s
         self._exchanges.failed(self._tenant, error.reason)
         about_job = target.key is not None and isinstance(error, _JOB_TROUBLE)
         # A result that is not there yet is no trouble: it may come, and if it does not, its outcome says so.
@@ -276,7 +280,8 @@ class TenantPolling:
                     cure=trouble.cure,
                     tracking_id=trouble.tracking_id,
                 )
-        return self._patience.failed(target, error, self._clock.monotonic())
+        self._shared_error, self._shared_retry_s = error, self._patience.failed(target, error, self._clock.monotonic())
+        return self._shared_retry_s
 
     async def _apply(self, change: Change) -> None:
         """Write `change`, let pages show what it counted, and believe what the ledger says then."""

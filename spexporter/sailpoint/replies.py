@@ -42,7 +42,7 @@ def check(
         until_s = transport.gate.throttled(versions, asked_s)
         pause_s = until_s - clock.monotonic()
         transport.vitals.throttled(clock.wall() + pause_s)
-        raise TenantThrottled(f"rate limit exceeded, paused for {pause_s:g} s", endpoint=endpoint, pause_s=asked_s)
+        raise TenantThrottled(f"rate limit exceeded, paused for {pause_s:g} s", endpoint=endpoint, pause_s=pause_s)
     transport.gate.answered()
     if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         transport.vitals.up(up=status < HTTPStatus.INTERNAL_SERVER_ERROR)

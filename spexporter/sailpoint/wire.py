@@ -26,6 +26,7 @@ _STATES = {state.value: state for state in JobState if state not in {JobState.NO
 _TYPE_FIELDS = {"infos", "warnings", "errors", "importedObjects"}
 _PREVIEW = b"IMPORT_PREVIEW"
 _LONGEST_TEXT = 300
+_SENDABLE = re.compile("[!-~]+")  # what a bearer token is made of; RFC 6750 section 2.1 has even less
 
 T = TypeVar("T")
 Unknown = Callable[[str], None]
@@ -166,12 +167,14 @@ def decode_token(body: bytes) -> TokenBody:
     """Decode the answer of the token endpoint.
 
     Raises:
-        Unreadable: no `access_token`. The text never quotes the body.
+        Unreadable: no `access_token`, or one that cannot be sent. The text never quotes the body.
     """
     fields = _object(body, "a token answer")
     token = _text(fields, "access_token", _ignore)
     if not token:
         raise Unreadable("a token answer without `access_token`")
+    if not _SENDABLE.fullmatch(token):
+        raise Unreadable("a token answer whose `access_token` no header can carry")
     lifetime_s = _number(fields.get("expires_in"))
     told = lifetime_s is not None and 0 < lifetime_s < math.inf  # a text may say "inf"
     return TokenBody(token, lifetime_s if told else None, _grants(_claims(token)))

@@ -205,8 +205,9 @@ async def test_no_request_starts_inside_a_pause(headers: dict[str, str], pause_s
     async with scripted() as tenant:
         tenant.token()
         tenant.get(STATUS_URL, status=429, headers=headers)
-        with pytest.raises(errors.TenantThrottled):
+        with pytest.raises(errors.TenantThrottled) as raised:
             await tenant.client.status(KEY)
+        assert raised.value.pause_s == pytest.approx(pause_s, abs=0.01)
         throttled_until_s = tenant.client.vitals.health.throttled_until_s
         assert throttled_until_s is not None
         assert throttled_until_s - tenant.clock.wall() == pytest.approx(pause_s, abs=0.01)

@@ -159,12 +159,11 @@ async def never(_key: JobKey) -> Observation:
     raise AssertionError
 
 
-def raising(*errors: Exception) -> Callable[[JobKey], Awaitable[ImportResult]]:
-    """Return a result look that raises `errors` one after the other, the last one for ever, and then succeeds never."""
-    left = list(errors)
+def raising(kind: type[TenantError], endpoint: str) -> Callable[[JobKey], Awaitable[ImportResult]]:
+    """Return a result look that always fails, each time with an error of its own."""
 
     async def result(_key: JobKey) -> ImportResult:
-        raise left.pop(0) if len(left) > 1 else left[0]
+        raise kind("planted", endpoint=endpoint)
 
     return result
 
@@ -287,21 +286,23 @@ async def test_a_job_that_leaves_during_a_look_is_not_queued_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome", "tries"),
+    ("kind", "outcome", "tries"),
     [
-        (AnswerTooLarge("planted", endpoint="import-result"), Outcome.TOO_LARGE, 1),
-        (TenantMalformed("planted", endpoint="import-result"), Outcome.MALFORMED, 5),
-        (TenantForbidden("planted", endpoint="import-result"), Outcome.FORBIDDEN, 7),
+        (AnswerTooLarge, Outcome.TOO_LARGE, 1),
+        (TenantMalformed, Outcome.MALFORMED, 5),
+        (TenantForbidden, Outcome.FORBIDDEN, 7),
     ],
     ids=["too large", "malformed", "forbidden until it has expired"],
 )
-async def test_a_result_that_will_never_be_read_is_given_up(error: TenantError, outcome: Outcome, tries: int) -> None:
+async def test_a_result_that_will_never_be_read_is_given_up(
+    kind: type[TenantError], outcome: Outcome, tries: int
+) -> None:
     """With an outcome that says why, after as many tries as make sense, and no trouble left on the page."""
-    async with rig("acme", on_status=complete, on_result=raising(error)) as polled:
+    async with rig("acme", on_status=complete, on_result=raising(kind, "import-result")) as polled:
         await polled.advance(2000)
         assert polled.outcome("acme-0") is outcome
         assert polled.clients["acme"].asked["acme-0 result"] == tries
-        assert polled.heard.reasons == {error.reason: tries}
+        assert polled.heard.reasons == {kind.reason: tries}
 
 
 async def test_a_result_malformed_once_is_read_the_next_time() -> None:

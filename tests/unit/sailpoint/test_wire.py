@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from spexporter.domain.job import JobKey, JobState, Operation
 from spexporter.domain.result import TypeCounts
+from spexporter.sailpoint.replies import retry_after_s
 from spexporter.sailpoint.wire import (
     Unreadable,
     decode_error,
@@ -132,6 +133,13 @@ def test_the_preview_mark_counts_only_as_the_key_of_an_info() -> None:
     assert decode_result(json.dumps({"results": {"SOURCE": odd}}).encode()).preview
 
 
+def test_the_preview_mark_is_found_when_a_letter_of_it_is_escaped() -> None:
+    """JSON may write any letter as an escape: a preview that is not seen as one would be counted as an import."""
+    body = rb'{"results": {"SOURCE": {"infos": [{"key": "IMPORT_PREVI\u0045W"}]}}}'
+    assert decode_result(body).preview
+    assert not decode_result(body.replace(b"IMPORT_", rb"\u0058MPORT_")).preview
+
+
 def test_an_object_type_called_results_is_not_taken_for_nesting() -> None:
     """A lone entry `results` that has lists of messages is an object type."""
     entry = {"errors": [{"text": "x"}]}
@@ -182,6 +190,20 @@ def test_times_have_any_number_of_digits(text: str, seconds: float | None) -> No
     assert parse_time(text) == (None if seconds is None else pytest.approx(seconds, abs=1e-6))
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Wed, 21 Oct 99999999999 07:28:00 GMT",
+        "Sun Nov  2015 07:28:0 777777777777777777777777777777777 37!4",
+        "Wed, 21 Oct 2015 07:28:00 +99999999999999999",
+    ],
+    ids=["year", "year in another place", "offset"],
+)
+def test_pauses_until_a_date_beyond_all_calendars_are_unreadable(header: str) -> None:
+    """A number of any length in `Retry-After` is as good as no header, and no crash."""
+    assert retry_after_s(header, wall_s=0.0) is None
+
+
 def jwt(**claims: object) -> str:
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"e30.{payload}.not-a-real-signature"
@@ -196,6 +218,7 @@ def jwt(**claims: object) -> str:
         ({"access_token": "a.!.c", "expires_in": None}, None, None),
         ({"access_token": "opaque", "expires_in": -5}, None, None),
         ({"access_token": "opaque", "expires_in": []}, None, None),
+        ({"access_token": "opaque", "expires_in": "inf"}, None, None),
     ],
 )
 def test_tokens_tell_their_lifetime_and_user(
@@ -212,6 +235,14 @@ def test_a_token_answer_without_token_is_not_quoted() -> None:
     with pytest.raises(Unreadable) as raised:
         decode_token(b'{"acces_token": "planted-secret"}')
     assert "planted-secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\nX-Injected: 1", "\0", " ", "é", "😀"], ids=ascii)
+def test_a_token_that_no_header_can_carry_is_unreadable(end: str) -> None:
+    """Otherwise the tenant would seem to be well, and every request would crash before it is sent."""
+    with pytest.raises(Unreadable, match="no header can carry") as raised:
+        decode_token(json.dumps({"access_token": f"planted-token{end}"}).encode())
+    assert "planted-token" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

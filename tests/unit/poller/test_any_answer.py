@@ -1,0 +1,177 @@
+"""Whatever bytes come in place of any one answer: one `malformed` error at the most, right counters, and life goes on.
+
+The long run: `pytest tests/unit/poller/test_any_answer.py --hypothesis-profile=long`.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import Mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spexporter.board import LatestViews
+from spexporter.config import MaxAnswer
+from spexporter.domain import counting
+from spexporter.domain.budget import RateLimit
+from spexporter.domain.counting import SeriesKey
+from spexporter.domain.job import ENDED_STATES, JobKey, Operation, WatchedJob
+from spexporter.domain.schedule import Pace
+from spexporter.domain.view import TenantView
+from spexporter.ledger.memory import MemoryLedger
+from spexporter.poller import Poller, TenantPolling
+from spexporter.sailpoint import wire
+from spexporter.sailpoint.auth import Credential, TokenSource
+from spexporter.sailpoint.client import TenantClient
+from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.gate import Gate
+from spexporter.sailpoint.transport import Answer, Route, Transport
+from spexporter.sailpoint.vitals import Vitals
+from tests.support.clock import START_WALL_S, FakeClock
+from tests.unit.poller.test_poller import GROUP, Beats, HeldBy, Lost, settle
+
+KEY = JobKey("acme", Operation.IMPORT, "1")
+OTHER = JobKey("acme", Operation.EXPORT, "2")
+RUNNING = {"jobId": "1", "status": "IN_PROGRESS", "created": "2027-01-15T08:00:00Z"}
+ENDED = {**RUNNING, "status": "COMPLETE", "completed": "2027-01-15T08:00:30Z"}
+RESULT: dict[str, Any] = {
+    "results": {"SOURCE": {"errors": [{}, {}], "warnings": [{}], "importedObjects": [{}, {}, {}]}}
+}
+LASTS_S = 240.0
+GOOD: Mapping[Endpoint, Sequence[Any]] = {
+    Endpoint.TOKEN: [{"access_token": "planted-access-token", "expires_in": 40}],
+    Endpoint.CONFIG_OBJECTS: [[{"objectType": "SOURCE"}]],
+    Endpoint.EXPORT_STATUS: [RUNNING, RUNNING, {**ENDED, "jobId": "2"}],
+    Endpoint.IMPORT_STATUS: [RUNNING, RUNNING, ENDED],
+    Endpoint.IMPORT_RESULT: [RESULT],
+}
+TRUTH = {
+    SeriesKey(counting.IMPORT_ERRORS, ("SOURCE",)): 2.0,
+    SeriesKey(counting.IMPORT_WARNINGS, ("SOURCE",)): 1.0,
+    SeriesKey(counting.IMPORTED_OBJECTS, ("SOURCE",)): 3.0,
+    SeriesKey(counting.IMPORT_RESULTS, ("counted",)): 1.0,
+    SeriesKey(counting.JOBS_FINISHED, ("import", "COMPLETE")): 1.0,
+    SeriesKey(counting.JOBS_FINISHED, ("export", "COMPLETE")): 1.0,
+}
+
+NAMES = st.sampled_from(
+    [
+        *("status", "jobId", "created", "completed"),
+        *("results", "SOURCE", "errors", "infos", "key"),
+        *("access_token", "expires_in"),
+    ]
+) | st.text(max_size=5)
+KNOWN = ["COMPLETE", "IN_PROGRESS", "IMPORT_PREVIEW", "2027-01-15T08:00:00Z", "acme"]
+WORDS = st.sampled_from(KNOWN) | st.text(max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=10,
+)
+BODIES = st.binary(max_size=60) | VALUES.map(lambda value: json.dumps(value).encode())
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """One answer that is not what it should be: the `turn`-th of its endpoint."""
+
+    endpoint: Endpoint
+    turn: int
+    body: bytes
+
+    @property
+    def readable(self) -> bool:
+        decoders: dict[Endpoint, Callable[[bytes], object]] = {
+            Endpoint.TOKEN: wire.decode_token,
+            Endpoint.CONFIG_OBJECTS: wire.decode_object_types,
+            Endpoint.IMPORT_RESULT: wire.decode_result,
+        }
+        decode = decoders.get(self.endpoint, _decode_status)
+        try:
+            decode(self.body)
+        except wire.Unreadable:
+            return False
+        return True
+
+
+def _decode_status(body: bytes) -> object:
+    return wire.decode_status(body, KEY, observed_s=0.0, unknown=lambda _: None)
+
+
+class Tenant(Transport):
+    """Answers in-process, in the order of `GOOD`, but for one answer."""
+
+    def script(self, spoilt: Spoilt) -> None:
+        self._spoilt = spoilt
+        self.asked: Counter[str] = Counter()
+
+    async def ask(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        versions: Sequence[str],
+        *,
+        max_bytes: int,
+        token: str | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """See `Transport.ask`."""
+        del url, versions, max_bytes, token, form
+        turn = self.asked[endpoint]
+        self.asked[endpoint] += 1
+        if (endpoint, turn) == (self._spoilt.endpoint, self._spoilt.turn):
+            return Answer(200, {}, self._spoilt.body)
+        return Answer(200, {}, json.dumps(GOOD[endpoint][min(turn, len(GOOD[endpoint]) - 1)]).encode())
+
+
+async def lived(spoilt: Spoilt) -> tuple[Lost, TenantView, Tenant]:
+    """Poll one import and one export to their ends, and for a while more."""
+    clock, board, lease, heard, ledger = FakeClock(START_WALL_S), LatestViews(), HeldBy(), Lost(), MemoryLedger()
+    vitals = Vitals("http://x", "v1", clock)
+    tenant = Tenant("acme", Mock(), Route(), gate=Gate(RateLimit(), clock), vitals=vitals, exchanges=heard, clock=clock)
+    tenant.script(spoilt)
+    tokens = TokenSource(Credential("http://x/oauth/token", "id", lambda: "planted-client-secret"), tenant, clock)
+    client = TenantClient("http://x", "v1", tokens=tokens, transport=tenant, limits=MaxAnswer(1, 1), clock=clock)
+    polling = TenantPolling(
+        "acme", GROUP, client, Pace(), ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
+    )
+    poller = Poller(GROUP, {"acme": polling}, lease=lease, clock=clock, pulse=Beats())
+    await poller.restore(ledger)
+    await poller.watch("acme", (WatchedJob(KEY), WatchedJob(OTHER)), ())
+    task = asyncio.create_task(poller.run())
+    end_s = clock.monotonic() + LASTS_S
+    await settle()
+    while (wake_s := clock.next_wake()) is not None and wake_s <= end_s and not task.done():
+        clock.jump_to(wake_s)
+        await settle()
+    assert not task.done()
+    task.cancel()
+    (view,) = board.snapshot()
+    return heard, view, tenant
+
+
+@settings(deadline=None)  # minutes of polling each
+@given(endpoint=st.sampled_from(list(GOOD)), turn=st.integers(0, 2), body=BODIES)
+def test_any_body_in_place_of_any_answer_does_one_malformed_error_at_most(
+    endpoint: Endpoint, turn: int, body: bytes
+) -> None:
+    """An unreadable body costs one error and nothing else; a readable one is believed, and counted once."""
+    spoilt = Spoilt(endpoint, turn, body)
+    heard, view, tenant = asyncio.run(lived(spoilt))
+    counted = {key: cell.published for key, cell in view.state.totals.items()}
+    met = tenant.asked[endpoint] > turn
+    if met and not spoilt.readable:
+        assert heard.reasons == {"malformed": 1}
+    else:
+        assert not heard.reasons
+    if not (met and spoilt.readable):
+        assert {key: counted[key] for key in TRUTH} == TRUTH
+        assert view.health.troubles == {}
+    assert counted[SeriesKey(counting.IMPORT_RESULTS, ("counted",))] <= 1
+    for key in (KEY, OTHER):
+        assert sum(counted[SeriesKey(counting.JOBS_FINISHED, (key.operation, state))] for state in ENDED_STATES) <= 1
+    assert view.health.up is True
