@@ -1,6 +1,7 @@
 """How log lines look and where they go: one line for each event, on standard error."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable, MutableMapping
 from enum import StrEnum
@@ -8,6 +9,9 @@ from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+# C0 and C1 controls but for tab and line feed, which every form escapes itself, and what turns text around.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class LogLevel(StrEnum):
@@ -35,6 +39,7 @@ def set_up_logs(level: LogLevel, form: LogFormat, count: Callable[..., Any]) -> 
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             count,
+            _harmless,
             *_rendering(form),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -42,6 +47,14 @@ def set_up_logs(level: LogLevel, form: LogFormat, count: Callable[..., Any]) -> 
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+
+
+def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out what could make a terminal do things: tenants' texts are in our lines."""
+    return {
+        key: _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
 
 
 def _rendering(form: LogFormat) -> list[Processor]:

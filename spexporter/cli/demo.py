@@ -35,7 +35,7 @@ def demo(
     ] = "127.0.0.1:9978",
     tenants: Annotated[int, typer.Option(min=1, max=100, help="How many tenants to simulate.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same tenants and jobs.")] = 1,
-    speed: Annotated[float, typer.Option(min=0.01, help="Jobs run and start this many times faster.")] = 1.0,
+    speed: Annotated[float, typer.Option(min=0.01, max=1000, help="Jobs run and start this many times faster.")] = 1.0,
     log_level: Annotated[LogLevel, typer.Option("--log.level", help="Log lines of this level and above.")] = (
         LogLevel.WARNING
     ),

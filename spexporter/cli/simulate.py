@@ -4,6 +4,7 @@ import asyncio
 import signal
 import ssl
 from contextlib import ExitStack
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ import typer
 
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
-from spexporter.simulator import Simulator, default_plans, serving
+from spexporter.simulator import ALL_QUIRKS, Simulator, default_plans, hostile, serving
 from spexporter.simulator.certificate import MissingTrustmeError, make_certificate
 
 DEFAULT_LISTEN = "127.0.0.1:9978"
@@ -21,6 +22,7 @@ SHOWN_TENANTS = 10
 
 
 def simulate(
+    *,
     listen: Annotated[
         str, typer.Option(help="Address and port to listen on; port 0 takes a free one.")
     ] = DEFAULT_LISTEN,
@@ -29,7 +31,13 @@ def simulate(
     speed: Annotated[
         float, typer.Option(min=0.01, max=10_000, help="Jobs run and start this many times faster.")
     ] = 1.0,
-    tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a throwaway certificate.")] = False,  # noqa: FBT002 - a flag
+    quirks: Annotated[
+        bool, typer.Option("--quirks/--no-quirks", help="Write answers in every odd shape that they can take.")
+    ] = False,
+    faults: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Spoil this share of the answers, from 0 to 1.")
+    ] = 0.0,
+    tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a throwaway certificate.")] = False,
 ) -> None:
     """Run a fake SailPoint tenant server until SIGINT or SIGTERM."""
     address = parse_address(listen, "--listen")
@@ -41,7 +49,8 @@ def simulate(
         if tls:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="spexporter-simulator-")))
             context, ca_file = _make_certificate(host, folder)
-        plans = default_plans(tenants, seed)
+        troubles = (*(ALL_QUIRKS if quirks else ()), *(hostile(faults, slow=True) if faults else ()))
+        plans = [replace(plan, faults=troubles) for plan in default_plans(tenants, seed)]
         simulator = Simulator(plans, clock=SystemClock(), seed=seed, speed=speed, ca_file=ca_file)
         try:
             asyncio.run(_serve(simulator, host, port, context))

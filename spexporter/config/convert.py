@@ -122,6 +122,8 @@ def identifier(text: str) -> str:
     """
     if not re.fullmatch(IDENTIFIER_PATTERN, text):
         raise ValueError("must be 1 to 64 letters, digits, dots, underscores or hyphens")
+    if text in {".", ".."}:
+        raise ValueError("must be more than dots: it becomes a part of a path")
     return text
 
 

@@ -10,6 +10,7 @@ from spexporter.domain.breaker import Breaker, BreakerState, RetryBudget, backof
 from spexporter.domain.errors import (
     TenantError,
     TenantForbidden,
+    TenantMalformed,
     TenantNotFound,
     TenantRejected,
     TenantServerError,
@@ -20,7 +21,8 @@ from spexporter.domain.errors import (
 )
 from spexporter.domain.schedule import Pace, Target
 
-_OUTAGE = (TenantUnreachable, TenantTimeout, TenantServerError)
+# An unreadable answer may be one job's; several in a row without a good one between are a broken gateway's.
+_OUTAGE = (TenantUnreachable, TenantTimeout, TenantServerError, TenantMalformed)
 _REFUSALS_TO_CLOSE = 3
 _CREDENTIAL = "credential"
 
@@ -76,14 +78,17 @@ class Patience:
             self._refusals.pop(refused, None)
             self._closed_until_s.pop(refused, None)
 
-    def failed(self, target: Target, error: TenantError, now_s: float) -> float:
-        """Take note of a failure and return in how many seconds `target` is worth another try."""
+    def failed(self, target: Target, error: TenantError, now_s: float, *, own: bool = True) -> float:
+        """Take note of a failure and return in how many seconds `target` is worth another try.
+
+        `own` says that it is about what `target` asks for; without, it is about what every look needs, such as a token.
+        """
         if isinstance(error, TenantThrottled):
             return error.pause_s
         if isinstance(error, (TenantUnauthorized, TenantForbidden)):
             return self._refused(_CREDENTIAL if isinstance(error, TenantUnauthorized) else error.endpoint, now_s)
         self._failures[target] += 1
-        if isinstance(error, _OUTAGE):
+        if isinstance(error, _OUTAGE) or not own:
             self._breaker.failed(now_s)
         if isinstance(error, TenantNotFound):
             return backoff_s(self._pace, self._failures[target])

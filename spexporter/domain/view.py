@@ -14,7 +14,8 @@ from spexporter.domain.tenanttime import Moment, TenantTime
 class Trouble:
     """Something that does not work with a tenant now, in words, with what an operator can do about it.
 
-    `since_s` is when it began (Unix seconds); `tracking_id` is for SailPoint's support, may be empty.
+    `since_s` is when it began (Unix seconds); `tracking_id` is for SailPoint's support, may be empty. A `quiet` one is
+    not logged, as others like it are.
     """
 
     endpoint: str
@@ -23,6 +24,7 @@ class Trouble:
     cure: str
     tracking_id: str
     since_s: float
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ from spexporter.sailpoint.vitals import Vitals
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of its group than this
-_RESULT_TRIES = 5
+# A result that cannot be had: about half a minute where the job says that it failed, minutes where there must be one.
+_RESULT_TRIES, _RESULT_TRIES_AFTER_COMPLETE = 5, 12
+_TROUBLES_LOGGED = 3  # of one kind at a time: one broken gateway is not worth a line for each job
 _NOT_FOUND_ANSWERS = 3  # a first 404 and two that confirm it: a gateway can have a bad moment
 _RESULTS_KEPT_S = 7 * 86400.0  # where a job tells no expiration; every published sample has created + 7 days
 # These concern one job; other failures concern an endpoint or the tenant.
@@ -222,6 +224,9 @@ class TenantPolling:
             self._worked(target, Endpoint.IMPORT_RESULT)
         self._patience.forget(target)
         await self._apply(Change(results=(counted,)))
+        if job.state is JobState.COMPLETE and not counted.outcome.read:
+            log.warning("import_result_lost", outcome=counted.outcome.value)
+            return
         errors = counted.result.errors if counted.result else None
         log.info("import_result_settled", outcome=counted.outcome.value, errors=errors)
 
@@ -241,7 +246,8 @@ class TenantPolling:
             return Outcome.TOO_LARGE
         if isinstance(error, TenantForbidden):
             return Outcome.FORBIDDEN if self._expired(job) else None
-        last_try = self._patience.failures(target) + 1 >= _RESULT_TRIES
+        tries = _RESULT_TRIES_AFTER_COMPLETE if job.state is JobState.COMPLETE else _RESULT_TRIES
+        last_try = self._patience.failures(target) + 1 >= tries
         if isinstance(error, TenantMalformed):
             return Outcome.MALFORMED if last_try else None
         if isinstance(error, TenantNotFound):
@@ -259,6 +265,8 @@ class TenantPolling:
         self._patience.succeeded(target, endpoint)
         subjects = [endpoint, Endpoint.TOKEN, *([_subject(target.key)] if target.key else [])]
         for trouble in self._client.vitals.cured(subjects):
+            if trouble.quiet:
+                continue
             lasted_s = round(self._clock.wall() - trouble.since_s, 3)
             log.info("trouble_ended", endpoint=trouble.endpoint, reason=trouble.reason, lasted_s=lasted_s)
 
@@ -267,11 +275,17 @@ class TenantPolling:
         if error is self._shared_error:  # looks that wait for one token share its failure
             return self._shared_retry_s
         self._exchanges.failed(self._tenant, error.reason)
-        about_job = target.key is not None and isinstance(error, _JOB_TROUBLE)
+        own = error.endpoint == _endpoint(target)
+        about_job = own and target.key is not None and isinstance(error, _JOB_TROUBLE)
         # A result that is not there yet is no trouble: it may come, and if it does not, its outcome says so.
         if not (about_job and isinstance(error, TenantNotFound)):
             subject = _subject(target.key) if about_job and target.key else error.endpoint
-            if trouble := self._client.vitals.failed(subject, error):
+            alike = sum(
+                (trouble.endpoint, trouble.reason) == (error.endpoint, error.reason)
+                for trouble in self._client.vitals.health.troubles.values()
+            )
+            trouble = self._client.vitals.failed(subject, error, quiet=alike >= _TROUBLES_LOGGED)
+            if trouble and not trouble.quiet:
                 log.warning(
                     "trouble_began",
                     endpoint=trouble.endpoint,
@@ -280,8 +294,9 @@ class TenantPolling:
                     cure=trouble.cure,
                     tracking_id=trouble.tracking_id,
                 )
-        self._shared_error, self._shared_retry_s = error, self._patience.failed(target, error, self._clock.monotonic())
-        return self._shared_retry_s
+        retry_s = self._patience.failed(target, error, self._clock.monotonic(), own=own)
+        self._shared_error, self._shared_retry_s = error, retry_s
+        return retry_s
 
     async def _apply(self, change: Change) -> None:
         """Write `change`, let pages show what it counted, and believe what the ledger says then."""

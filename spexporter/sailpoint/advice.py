@@ -68,4 +68,6 @@ def about_unreachable(text: str) -> str:
     return "check base_url, the proxy setting, and that this host may connect to it"
 
 
+PROXY = "check proxy, its user and password, and that it lets connections to this host through"
+WAIT = "wait: the tenant or its gateway is in trouble; if it goes on, give the tracking id to SailPoint's support"
 TIMED_OUT = "check that this host may connect to base_url; raise timeout if the tenant is only slow"

@@ -27,6 +27,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 # Where neither `expires_in` nor anything else tells: the shortest lifetime in SailPoint's own examples.
 _FALLBACK_LIFETIME_S = 749.0
+_LONGEST_LIFETIME_S = 7 * 86400.0  # SailPoint's own are 12 h at the most; an absurd one is not waited for
 _MAX_TOKEN_ANSWER_BYTES = 1 << 20
 # Looks that were under way together all learn of one failure: a wrong secret tried by each could lock the client.
 _FAILURE_HOLDS_S = 1.0
@@ -110,13 +111,12 @@ class TokenSource:
         answer = await self._transport.ask(
             Endpoint.TOKEN, self._credential.token_url, VERSIONS, max_bytes=_MAX_TOKEN_ANSWER_BYTES, form=form
         )
+        answer = answer.without(secret, self._credential.client_id)
         if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             self._transport.vitals.up(up=False)
             said = decode_error(answer.body)
-            # A hostile or careless gateway may send back what it was sent.
-            text = said.text.replace(secret, "…").replace(self._credential.client_id, "…")
             raise TenantUnauthorized(
-                f"the token endpoint answered {answer.status}: {text}",
+                f"the token endpoint answered {answer.status}: {said.text}",
                 endpoint=Endpoint.TOKEN,
                 cure=advice.about_unauthorized(Endpoint.TOKEN),
                 tracking_id=said.tracking_id,
@@ -127,8 +127,7 @@ class TokenSource:
         except Unreadable as error:
             self._transport.vitals.up(up=False)
             raise TenantMalformed(f"the token endpoint answered {error}", endpoint=Endpoint.TOKEN) from None
-        self._transport.vitals.up(up=True)
-        lifetime_s = body.lifetime_s or _FALLBACK_LIFETIME_S
+        lifetime_s = min(body.lifetime_s or _FALLBACK_LIFETIME_S, _LONGEST_LIFETIME_S)
         self._transport.vitals.token(self._clock.wall() + lifetime_s)
         log.info("token_renewed", lifetime_s=lifetime_s, has_user=body.grants.has_user)
         return Token(body.access_token, sent_s + lifetime_s - renewal_margin_s(lifetime_s), body.grants)

@@ -132,6 +132,7 @@ class TenantClient:
             self.vitals.up(up=False)
             cure = "if it is HTML, base_url names a web page or a proxy answers in the tenant's place"
             raise TenantMalformed(f"{endpoint} answered {error}", endpoint=endpoint, cure=cure) from error
+        self.vitals.up(up=True)
         self.vitals.answered()
         return decoded
 
@@ -145,4 +146,4 @@ class TenantClient:
         if answer.status == HTTPStatus.UNAUTHORIZED:
             token = await self._tokens.replace(token)
             answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text)
-        return answer, token
+        return answer.without(token.text), token

@@ -31,7 +31,8 @@ def check(
 ) -> None:
     """Return where the answer is good (2xx), keep the tenant's vitals, and pause the budgets of `versions` after a 429.
 
-    A 401 leaves `up` alone: whether a new token cures it is for the caller to find out.
+    Whether a 2xx shows that the tenant is up is for the caller to say, who reads its body; a 401 leaves it alone, as a
+    new token may cure it.
 
     Raises:
         TenantError: the subclass that the status stands for, in words an operator can use.
@@ -44,14 +45,14 @@ def check(
         transport.vitals.throttled(clock.wall() + pause_s)
         raise TenantThrottled(f"rate limit exceeded, paused for {pause_s:g} s", endpoint=endpoint, pause_s=pause_s)
     transport.gate.answered()
-    if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-        transport.vitals.up(up=status < HTTPStatus.INTERNAL_SERVER_ERROR)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
+    if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        transport.vitals.up(up=status < HTTPStatus.INTERNAL_SERVER_ERROR)
     said = decode_error(answer.body)
     message = f"{endpoint} answered {status}: {said.text}"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise TenantServerError(message, endpoint=endpoint, tracking_id=said.tracking_id)
+        raise TenantServerError(message, endpoint=endpoint, cure=advice.WAIT, tracking_id=said.tracking_id)
     if status == HTTPStatus.UNAUTHORIZED:
         cure = advice.about_unauthorized(endpoint)
         raise TenantUnauthorized(message, endpoint=endpoint, cure=cure, tracking_id=said.tracking_id)
@@ -80,6 +81,6 @@ def retry_after_s(value: str | None, *, wall_s: float) -> float | None:
         return float(text[:12])
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # the latter for a year or an offset without end
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - wall_s)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - wall_s)

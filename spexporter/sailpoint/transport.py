@@ -1,11 +1,13 @@
 """One HTTP exchange with a tenant: inside the budget, bounded in time and size, its failure put into our own words."""
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from http import HTTPStatus
+from urllib.parse import quote, quote_plus, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -42,6 +44,20 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def without(self, *secrets: str) -> "Answer":
+        """Return the answer without what it was asked with: a hostile or careless gateway may send it back.
+
+        Else it would come into errors, the log and the page for people. A good answer of the token endpoint is not
+        touched by this: it holds a token, not the secret.
+        """
+        body, headers = self.body, self.headers
+        for secret in secrets:
+            for spelling in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
+                body = body.replace(spelling.encode(), b"(hidden)")
+                if spelling in headers.get("Location", ""):
+                    headers = {**headers, "Location": "(hidden)"}
+        return self if body is self.body and headers is self.headers else Answer(self.status, headers, body)
 
 
 class Transport:
@@ -122,13 +138,22 @@ class Transport:
             self.vitals.up(up=False)
             message = f"no whole answer within {self._route.timeout_s:g} s"
             raise TenantTimeout(message, endpoint=endpoint, cure=advice.TIMED_OUT) from error
+        except aiohttp.ClientHttpProxyError as error:
+            self.vitals.up(up=False)
+            message = f"the proxy answered {error.status}: {error.message}"
+            raise TenantUnreachable(message, endpoint=endpoint, cure=advice.PROXY) from error
         except aiohttp.ClientResponseError as error:
             self.vitals.up(up=False)
-            raise TenantMalformed(f"the answer is not HTTP: {error.message}", endpoint=endpoint) from error
+            raise TenantMalformed(f"the answer cannot be read: {error.message}", endpoint=endpoint) from error
+        except AnswerTooLarge:
+            if endpoint is not Endpoint.IMPORT_RESULT:  # a large result says nothing against the tenant
+                self.vitals.up(up=False)
+            raise
         except (aiohttp.ClientError, OSError) as error:
             self.vitals.up(up=False)
-            cure = advice.about_unreachable(str(error))
-            raise TenantUnreachable(f"no answer: {error}", endpoint=endpoint, cure=cure) from error
+            said = re.sub(r" ssl:\w+", "", str(error))  # aiohttp's own setting, told even of plain HTTP
+            cure = advice.about_unreachable(said)
+            raise TenantUnreachable(f"no answer: {said}", endpoint=endpoint, cure=cure) from error
 
     def _proxy(self, url: str) -> str | None:
         if self._route.proxy is not None:
@@ -158,11 +183,11 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, endpoint: Endp
         size += len(chunk)
         if size > max_bytes:
             response.close()
-            raise AnswerTooLarge(
-                f"the answer is longer than {max_bytes} bytes",
-                endpoint=endpoint,
-                cure="raise max_answer for this tenant",
-            )
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                break  # the status says enough
+            key = "results" if endpoint is Endpoint.IMPORT_RESULT else "other"
+            cure = f"raise max_answer.{key} for this tenant if such an answer is to be expected"
+            raise AnswerTooLarge(f"the answer is longer than {max_bytes} bytes", endpoint=endpoint, cure=cure)
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -55,8 +55,11 @@ class Vitals:
         self._set(troubles=left)
         return ended
 
-    def failed(self, subject: str, error: TenantError) -> Trouble | None:
-        """Take note of a failure about `subject`; return the trouble where it is new, None where it goes on."""
+    def failed(self, subject: str, error: TenantError, *, quiet: bool = False) -> Trouble | None:
+        """Take note of a failure about `subject`; return the trouble where it is new, None where it goes on.
+
+        A `quiet` one is not to be logged, as others like it are.
+        """
         before = self.health.troubles.get(subject)
         goes_on = before is not None and before.reason == error.reason
         trouble = Trouble(
@@ -66,6 +69,7 @@ class Vitals:
             cure=error.cure,
             tracking_id=error.tracking_id,
             since_s=before.since_s if before and goes_on else self._clock.wall(),
+            quiet=before.quiet if before and goes_on else quiet,
         )
         self._set(troubles={**self.health.troubles, subject: trouble})
         return None if goes_on else trouble

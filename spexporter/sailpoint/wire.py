@@ -8,6 +8,7 @@ Source: SailPoint API specification, sp-config; SailPoint's guide and public iss
 
 import base64
 import binascii
+import codecs
 import math
 import re
 from collections.abc import Callable
@@ -26,6 +27,9 @@ _STATES = {state.value: state for state in JobState if state not in {JobState.NO
 _TYPE_FIELDS = {"infos", "warnings", "errors", "importedObjects"}
 _PREVIEW = b"IMPORT_PREVIEW"
 _LONGEST_TEXT = 300
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<half>u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
+)
 _SENDABLE = re.compile("[!-~]+")  # what a bearer token is made of; RFC 6750 section 2.1 has even less
 
 T = TypeVar("T")
@@ -197,7 +201,18 @@ def _decode(body: bytes | msgspec.Raw, shape: type[T], what: str) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # Only whole bodies are bytes: what is inside them was mended with them.
+        if isinstance(body, bytes) and (mended := _mended(body)) != body:
+            return _decode(msgspec.Raw(mended), shape, what)
         raise Unreadable(f"not {what}: {error}") from error
+
+
+def _mended(body: bytes) -> bytes:
+    """Return a body without byte order mark, and with U+FFFD for each half of an escaped surrogate pair.
+
+    A text that was cut inside an emoji has such a half. It is valid JSON and no text, so readers differ about it.
+    """
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body.removeprefix(codecs.BOM_UTF8))
 
 
 def _object(body: bytes | msgspec.Raw, what: str) -> _OBJECT:

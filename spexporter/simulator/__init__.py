@@ -3,13 +3,20 @@
 It knows nothing of the exporter but its `Clock`, so that a mistake in reading the API cannot be made twice in one way.
 """
 
+from spexporter.simulator.calls import API_VERSIONS
+from spexporter.simulator.faults import KINDS, QUIRKS, Fault
 from spexporter.simulator.jobs import SimulatedJob
-from spexporter.simulator.plan import API_VERSIONS, TenantPlan, default_plans
+from spexporter.simulator.plan import TenantPlan, default_plans
+from spexporter.simulator.presets import ALL_QUIRKS, all_quirks, hostile
 from spexporter.simulator.results import ImportResult, Message, ObjectRef, TypeResult, result_of
 from spexporter.simulator.simulator import Simulator, serving
 
 __all__ = [
+    "ALL_QUIRKS",
     "API_VERSIONS",
+    "KINDS",
+    "QUIRKS",
+    "Fault",
     "ImportResult",
     "Message",
     "ObjectRef",
@@ -17,7 +24,9 @@ __all__ = [
     "Simulator",
     "TenantPlan",
     "TypeResult",
+    "all_quirks",
     "default_plans",
+    "hostile",
     "result_of",
     "serving",
 ]

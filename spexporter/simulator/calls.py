@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from spexporter.simulator.plan import API_VERSIONS
-
+API_VERSIONS = ("v1", "v2026", "v2025", "v2024", "beta")
+"""Every layout of the SP-Config paths, newest first."""
 TOKEN, INFO, CONFIG_OBJECTS, UNKNOWN = "token", "oauth_info", "config_objects", "unknown"
 START, STATUS, RESULT = "start", "status", "result"
 

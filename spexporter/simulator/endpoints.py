@@ -1,13 +1,16 @@
 """The answers of one tenant to the seven SP-Config operations."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import FileField
 
 from spexporter.simulator.calls import CONFIG_OBJECTS, START, STATUS, UNKNOWN, Call
+from spexporter.simulator.conditions import kept, result_expired
+from spexporter.simulator.faults import RESULT_LATE
 from spexporter.simulator.jobs import EXPORT, FAILED, IMPORT, SimulatedJob
 from spexporter.simulator.objects import EXPORTABLE, OBJECT_TYPES
 from spexporter.simulator.orders import Order
@@ -15,22 +18,25 @@ from spexporter.simulator.plan import TenantPlan
 from spexporter.simulator.record import Record
 from spexporter.simulator.refusals import bad_request, forbidden, not_found
 from spexporter.simulator.tenant import Tenant
+from spexporter.simulator.troubles import UNTROUBLED, Met
 
 READ, MANAGE, ALL = "sp:config:read", "sp:config:manage", "sp:scopes:all"
 ILLEGAL_VALUE, BAD_CONTENT = "400.1.3 Illegal value", "400.1 Bad Request Content"
 
 
-def _nothing() -> None:
+def _nothing(_: object) -> None:
     """Note nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body to send as JSON; `on_sent` runs once its last byte was written."""
+    """A body to send as JSON, or a `page` of HTML; `on_sent` is given what was sent once its last byte was written."""
 
     body: object
     status: int = 200
-    on_sent: Callable[[], None] = _nothing
+    headers: Mapping[str, str] = field(default_factory=dict)
+    page: bytes | None = None
+    on_sent: Callable[[Any], None] = _nothing
 
 
 def permit(call: Call, plan: TenantPlan) -> None:
@@ -47,7 +53,9 @@ def permit(call: Call, plan: TenantPlan) -> None:
         raise forbidden()
 
 
-async def answer(call: Call, request: web.Request, tenant: Tenant, record: Record, now_s: float) -> Answer:
+async def answer(
+    call: Call, request: web.Request, tenant: Tenant, record: Record, now_s: float, *, met: Met = UNTROUBLED
+) -> Answer:
     """Answer a permitted call at `now_s`, Unix seconds.
 
     Raises:
@@ -59,21 +67,25 @@ async def answer(call: Call, request: web.Request, tenant: Tenant, record: Recor
         read_order = _export_order if call.operation == EXPORT else _import_order
         return Answer(tenant.start(await read_order(request), now_s).accepted(), status=202)
     job = tenant.find(call.operation, call.job_id, now_s)
-    if job is None:
+    job = job and kept(job, met)
+    if job is None or not job.exists_at(now_s):
         raise not_found()
-    return _status(job, record, now_s) if call.action == STATUS else _result(job, record, now_s)
+    return _status(job, record, now_s) if call.action == STATUS else _result(job, record, now_s, met)
 
 
 def _status(job: SimulatedJob, record: Record, now_s: float) -> Answer:
-    state = job.state_at(now_s)
-    return Answer(job.status_at(now_s), on_sent=lambda: record.status_sent(job, state))
+    return Answer(job.status_at(now_s), on_sent=lambda sent: record.status_sent(job, sent["status"]))
 
 
-def _result(job: SimulatedJob, record: Record, now_s: float) -> Answer:
+def _result(job: SimulatedJob, record: Record, now_s: float, met: Met) -> Answer:
     body = job.download_at(now_s)
-    if body is None:
+    if body is None or result_expired(job, met, now_s):
         raise not_found()
-    return Answer(body, on_sent=lambda: record.result_sent(job))
+    if (late := met.first(RESULT_LATE)) and record.withheld(job) < late.count:
+        record.result_withheld(job)
+        met.served(late)
+        raise not_found()
+    return Answer(body, on_sent=lambda _: record.result_sent(job))
 
 
 async def _export_order(request: web.Request) -> Order:

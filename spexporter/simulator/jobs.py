@@ -38,11 +38,12 @@ class SimulatedJob:
     backup: "SimulatedJob | None" = None
     export_types: tuple[str, ...] = ()
     sends_completed: bool = True
+    retention_s: float = RETENTION_S
 
     @property
     def expires_s(self) -> float:
         """From when on the job is not found any more."""
-        return self.created_s + RETENTION_S
+        return self.created_s + self.retention_s
 
     def state_at(self, now_s: float) -> str:
         """Return the state that a question at `now_s` is told."""

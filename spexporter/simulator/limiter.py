@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict, deque
 
-from spexporter.simulator.plan import API_VERSIONS
+from spexporter.simulator.calls import API_VERSIONS
 
 
 class RateLimiter:
@@ -20,15 +20,18 @@ class RateLimiter:
         self._count_tokens = count_tokens
         self._windows: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
 
-    def take(self, client_id: str, version: str, now_s: float) -> int:
-        """Take a place for one request; return 0, or the whole seconds after which there is one."""
-        return self._take([self._window(client_id, version, now_s)], now_s)
+    def take(self, client_id: str, version: str, now_s: float, *, taken: int = 0) -> int:
+        """Take a place for one request; return 0, or the whole seconds after which there is one.
 
-    def take_for_token(self, client_id: str, now_s: float) -> int:
+        Somebody else has `taken` so many places, and goes on taking as many.
+        """
+        return self._take([self._window(client_id, version, now_s)], now_s, taken)
+
+    def take_for_token(self, client_id: str, now_s: float, *, taken: int = 0) -> int:
         """Take a place in every window of the client; return 0, or the whole seconds after which there are such."""
         if not self._count_tokens:
             return 0
-        return self._take([self._window(client_id, version, now_s) for version in API_VERSIONS], now_s)
+        return self._take([self._window(client_id, version, now_s) for version in API_VERSIONS], now_s, taken)
 
     def _window(self, client_id: str, version: str, now_s: float) -> deque[float]:
         window = self._windows[client_id, version]
@@ -36,10 +39,15 @@ class RateLimiter:
             window.popleft()
         return window
 
-    def _take(self, windows: list[deque[float]], now_s: float) -> int:
-        full = [window[0] for window in windows if len(window) >= self._requests]
-        if full:
-            return max(1, math.ceil(max(full) + self._per_s - now_s))
+    def _take(self, windows: list[deque[float]], now_s: float, taken: int) -> int:
+        # Until enough of ours have left; where we have none, and yet there is no room, for the length of a window.
+        waits_s = [
+            window[min(over, len(window) - 1)] + self._per_s - now_s if window else self._per_s
+            for window in windows
+            if (over := len(window) + taken - self._requests) >= 0
+        ]
+        if waits_s:
+            return max(1, math.ceil(max(waits_s)))
         for window in windows:
             window.append(now_s)
         return 0

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from spexporter.simulator.calls import API_VERSIONS
 from spexporter.simulator.chance import chance, hex_id
-
-API_VERSIONS = ("v1", "v2026", "v2025", "v2024", "beta")
-"""Every layout of the SP-Config paths, newest first."""
+from spexporter.simulator.faults import Fault
 
 COMPANIES = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "wonka", "tyrell", "cyberdyne")
 STAGES = ("prod", "sandbox")
@@ -18,6 +17,7 @@ class TenantPlan:
     `jobs_at_start` jobs began before the simulator did; `starts_per_minute` more begin by themselves (0: none). The
     medians are those of a log-normal distribution. A credential without `has_user` is a plain API client, one without
     `has_admin` a user below the level that SP-Config asks for: both get a token and are then refused.
+    `faults` are what it does wrong, mostly nothing.
     """
 
     name: str
@@ -32,6 +32,7 @@ class TenantPlan:
     token_lifetime_s: int = 43_200
     export_median_s: float = 20.0
     import_median_s: float = 12.0
+    faults: tuple[Fault, ...] = ()
 
 
 def default_plans(count: int, seed: int = 1) -> tuple[TenantPlan, ...]:

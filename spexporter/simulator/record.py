@@ -4,10 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from spexporter.simulator.calls import TOKEN
+from spexporter.simulator.calls import API_VERSIONS, TOKEN
 from spexporter.simulator.jobs import IMPORT, SimulatedJob
 from spexporter.simulator.limiter import most_in_any_window
-from spexporter.simulator.plan import API_VERSIONS
 from spexporter.simulator.stamps import stamp
 
 
@@ -23,11 +22,12 @@ class Exchange:
 
 @dataclass(slots=True)
 class Sent:
-    """What was sent about one job; a result counts once its last byte was written."""
+    """What was sent about one job; a result counts once its last byte was written, `withheld` where it was not."""
 
     statuses: int = 0
     last_state: str | None = None
     results: int = 0
+    withheld: int = 0
 
 
 @dataclass(slots=True)
@@ -51,6 +51,14 @@ class Record:
         """Note that a whole result was written."""
         self.sent[job.tenant, job.operation, job.id].results += 1
 
+    def result_withheld(self, job: SimulatedJob) -> None:
+        """Note that a result was there and was said not to be."""
+        self.sent[job.tenant, job.operation, job.id].withheld += 1
+
+    def withheld(self, job: SimulatedJob) -> int:
+        """Return how often a result was there and was said not to be."""
+        return self.sent[job.tenant, job.operation, job.id].withheld
+
     def busiest(self, per_s: float, *, count_tokens: bool) -> dict[str, dict[str, int]]:
         """Return, by client id and version, the most requests received in any window of `per_s` seconds.
 
@@ -60,10 +68,15 @@ class Record:
             client_id: {
                 version: most_in_any_window(times_s, per_s)
                 for version in API_VERSIONS
-                if (times_s := _times_s(exchanges, version, count_tokens=count_tokens))
+                if (times_s := self.times_s(client_id, version, count_tokens=count_tokens))
             }
-            for client_id, exchanges in self.exchanges.items()
+            for client_id in tuple(self.exchanges)
         }
+
+    def times_s(self, client_id: str, version: str, *, count_tokens: bool) -> list[float]:
+        """Return when requests of a client to a version were received (monotonic seconds), ascending; see `busiest`."""
+        counted = {version, TOKEN} if count_tokens else {version}
+        return [exchange.received_s for exchange in self.exchanges.get(client_id, ()) if exchange.version in counted]
 
     def describe(self, job: SimulatedJob, now_s: float) -> dict[str, object]:
         """Return the truth about one job as JSON values; numbers of the result are None when it has none."""
@@ -102,11 +115,6 @@ class Record:
         ]
         downloaded = [job for job in ended if self.sent.get((job.tenant, job.operation, job.id), Sent()).results]
         return {"downloaded": _add_up(downloaded), "ended": _add_up(ended)}
-
-
-def _times_s(exchanges: Iterable[Exchange], version: str, *, count_tokens: bool) -> list[float]:
-    counted = {version, TOKEN} if count_tokens else {version}
-    return [exchange.received_s for exchange in exchanges if exchange.version in counted]
 
 
 def _add_up(jobs: Iterable[SimulatedJob]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:

@@ -1,12 +1,16 @@
 """The simulator as others use it: over HTTP, and from Python."""
 
+import functools
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ssl import SSLContext
 
 from aiohttp import web
 
 from spexporter.clock import Clock
+from spexporter.simulator.calls import API_VERSIONS
+from spexporter.simulator.faults import Fault
 from spexporter.simulator.jobs import COMPLETE, SimulatedJob
 from spexporter.simulator.limiter import RateLimiter
 from spexporter.simulator.orders import Order
@@ -15,7 +19,9 @@ from spexporter.simulator.pipeline import Pipeline
 from spexporter.simulator.plan import TenantPlan
 from spexporter.simulator.record import Record
 from spexporter.simulator.results import ImportResult
+from spexporter.simulator.rival import busiest_together
 from spexporter.simulator.tenant import Tenant
+from spexporter.simulator.troubles import Troubles
 
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 
@@ -44,32 +50,70 @@ class Simulator:
         count_tokens: bool = True,
         ca_file: str | None = None,
     ) -> None:
-        self.plans: Sequence[TenantPlan] = tuple(plans)
         self.record = Record()
         self._clock = clock
         self._seed = seed
+        self._troubles = Troubles(plans := tuple(plans), clock=clock, seed=seed, per_s=per_s)
         self._limiter = RateLimiter(requests, per_s, count_tokens=count_tokens)
         self._per_s = per_s
         self._count_tokens = count_tokens
         self.ca_file = ca_file
         start_s = clock.wall()
-        self._tenants = {plan.name: Tenant(plan, seed=seed, speed=speed, start_s=start_s) for plan in self.plans}
-        if len(self._tenants) < len(self.plans):
+        self._tenants = {plan.name: Tenant(plan, seed=seed, speed=speed, start_s=start_s) for plan in plans}
+        if len(self._tenants) < len(plans):
             raise ValueError("two tenants have the same name")
 
     def app(self) -> web.Application:
         """Make the web application; make a new one for each server."""
         pipeline = Pipeline(
-            self._tenants, clock=self._clock, limiter=self._limiter, record=self.record, seed=self._seed
+            self._tenants,
+            clock=self._clock,
+            limiter=self._limiter,
+            record=self.record,
+            troubles=self._troubles,
+            seed=self._seed,
         )
         app = web.Application(client_max_size=MAX_UPLOAD_BYTES)
         add_pages(app, self)
-        app.router.add_route("*", "/{tenant}/{path:.*}", pipeline.handle)
+        pipeline.add_to(app)
         return app
+
+    @property
+    def plans(self) -> Sequence[TenantPlan]:
+        """The tenants as they are now, with their present secrets."""
+        return tuple(tenant.plan for tenant in self._tenants.values())
 
     def now_s(self) -> float:
         """Return the tenants' time, Unix seconds."""
         return self._clock.wall()
+
+    def age_s(self) -> float:
+        """Return the seconds since the simulator's start, by which faults begin and end."""
+        return self._troubles.age_s()
+
+    def afflict(self, tenant: str, *faults: Fault) -> None:
+        """Let a tenant have `faults` beside those it has; they concern requests received from now on.
+
+        Raises:
+            KeyError: there is no such tenant.
+        """
+        self._troubles.afflict(tenant, faults)
+
+    def heal(self, tenant: str) -> None:
+        """Take all faults from a tenant, those of its plan too; answers that are held up stay held up.
+
+        Raises:
+            KeyError: there is no such tenant.
+        """
+        self._troubles.heal(tenant)
+
+    def rotate_secret(self, tenant: str, secret: str) -> None:
+        """Let a tenant's credential have another secret from now on; tokens that were issued stay good.
+
+        Raises:
+            KeyError: there is no such tenant.
+        """
+        self._tenants[tenant].plan = replace(self._tenants[tenant].plan, client_secret=secret)
 
     def jobs(self, tenant: str) -> Sequence[SimulatedJob]:
         """Return the tenant's jobs that exist now, oldest first; the backups that imports make hang on their import.
@@ -125,7 +169,10 @@ class Simulator:
 
         `jobs`: one entry per job and backup, see `Record.describe`. `totals`: see `Record.totals`. `clients`: by client
         id its `requests` as `[received, monotonic seconds; API version or "token"; endpoint; status or null]` and the
-        `busiest` window by version, refused requests among them.
+        `busiest` window by version, refused requests among them. `faults`: by tenant and name, how many answers a fault
+        has spoilt or bent (of `CONDITIONS`: how many were asked for meanwhile). `rivals`: by client id the `requests`
+        of rivals to each version, and the `busiest` windows of theirs and ours together. All times are the simulator's,
+        also where a tenant's clock is ahead.
         """
         now_s = self.now_s()
         jobs = [job for tenant in self._tenants.values() for job in tenant.all_jobs(now_s)]
@@ -144,6 +191,22 @@ class Simulator:
                 }
                 for client_id, exchanges in self.record.exchanges.items()
             },
+            "faults": {tenant: dict(served) for tenant, served in self._troubles.served.items()},
+            "rivals": self._rivals(),
+        }
+
+    def _rivals(self) -> dict[str, object]:
+        now_s = self._clock.monotonic()
+        times_s = functools.partial(self.record.times_s, count_tokens=self._count_tokens)
+        return {
+            client_id: {
+                "requests": sum(rival.made_until(now_s) for rival in rivals),
+                "busiest": {
+                    version: busiest_together(times_s(client_id, version), rivals, self._per_s, now_s)
+                    for version in API_VERSIONS
+                },
+            }
+            for client_id, rivals in self._troubles.rivals.items()
         }
 
     def busiest_windows(self) -> dict[str, dict[str, int]]:
@@ -170,7 +233,9 @@ async def serving(
     Raises:
         OSError: the address cannot be listened on.
     """
-    runner = web.AppRunner(simulator.app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        simulator.app(), access_log=None, handle_signals=False, shutdown_timeout=1.0, handler_cancellation=True
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, ssl_context=ssl_context)

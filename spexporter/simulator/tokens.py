@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spexporter.clock import Clock
 from spexporter.simulator.chance import chance, dashed_id, hex_id
 from spexporter.simulator.plan import TenantPlan
-from spexporter.simulator.refusals import unauthorized
+from spexporter.simulator.refusals import JWT_EXPIRED, unauthorized
 
 SIGNATURE = "not-a-real-signature-"
 """How the third part of every token begins, so that one can search for tokens that got out."""
@@ -29,8 +29,11 @@ class TokenOffice:
         self._seed = seed
         self._issued: dict[str, Issued] = {}
 
-    def issue(self, plan: TenantPlan) -> dict[str, object]:
-        """Make a token for the tenant's credential and return the body that carries it."""
+    def issue(self, plan: TenantPlan, *, ahead_s: float = 0.0) -> dict[str, object]:
+        """Make a token for the tenant's credential and return the body that carries it.
+
+        The tenant's clock is `ahead_s` seconds ahead, which shows in the claim `exp`.
+        """
         rng = chance(self._seed, plan.name, "token", len(self._issued))
         jti, user_id = dashed_id(rng), hex_id(chance(plan.client_id, "user"))
         user: dict[str, object] = {"user_id": user_id, "identity_id": user_id} if plan.has_user else {}
@@ -41,7 +44,7 @@ class TokenOffice:
             "authorities": ["ORG_ADMIN"] if plan.has_admin else ["ORG_USER"],
             "client_id": plan.client_id,
             "scope": list(plan.scopes),
-            "exp": int(self._clock.wall()) + plan.token_lifetime_s,
+            "exp": int(self._clock.wall() + ahead_s) + plan.token_lifetime_s,
             "jti": jti,
         }
         if plan.has_user:
@@ -70,6 +73,13 @@ class TokenOffice:
         issued = self._issued.get(_bearer(authorization))
         return issued.plan.client_id if issued else None
 
+    def revoke(self, authorization: str) -> bool:
+        """Let the token in an Authorization header be expired from now on; tell whether it is one of ours."""
+        token = _bearer(authorization)
+        if issued := self._issued.get(token):
+            self._issued[token] = Issued(issued.plan, self._clock.monotonic())
+        return issued is not None
+
     def check(self, authorization: str, plan: TenantPlan) -> None:
         """Refuse an Authorization header that is not good for this tenant now.
 
@@ -85,7 +95,7 @@ class TokenOffice:
         if issued.plan.name != plan.name:
             raise unauthorized("JWT validation failed: JWT belongs to another tenant")
         if self._clock.monotonic() >= issued.expires_s:
-            raise unauthorized("JWT validation failed: JWT is expired")
+            raise unauthorized(JWT_EXPIRED)
 
 
 def _bearer(authorization: str) -> str:

@@ -1,5 +1,6 @@
 """The daemon's HTTP server: its routes, and how it is opened and closed."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -16,7 +17,7 @@ _SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
-_GRACE_S = 1.0  # for scrapes under way when the daemon ends
+_GRACE_S = 0.5  # for scrapes under way when the daemon ends
 
 
 class Address(NamedTuple):
@@ -56,7 +57,7 @@ async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIt
             try:
                 await site.start()
             except OSError as error:
-                reason = error.strerror or error
+                reason = os.strerror(error.errno) if error.errno else error
                 raise StartError(
                     f"cannot listen on {address}: {reason}; choose another address with --web.listen-address"
                 ) from error

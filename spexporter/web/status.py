@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +16,9 @@ from spexporter.domain.ports import Board
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView, Trouble
 
+_JOBS_NAMED = 3
+_YEAR_9999_S = 253_370_764_800
+
 
 @dataclass(frozen=True, slots=True)
 class _TroubleRow:
@@ -27,6 +30,7 @@ class _TroubleRow:
     cure: str
     tracking_id: str
     since: str
+    concerns: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class _TenantRow:
     """One tenant in words."""
 
     name: str
-    verdict: str  # up, down or not tried yet
+    verdict: str  # up, down or not known yet
     base_url: str
     api_version: str
     last_answer: str
@@ -76,16 +80,22 @@ def _tenant_row(view: TenantView, now: Moment) -> _TenantRow:
     paused_s = (health.throttled_until_s or 0.0) - now.wall_s
     return _TenantRow(
         name=view.tenant,
-        verdict={True: "up", False: "down", None: "not tried yet"}[health.up],
+        verdict={True: "up", False: "down", None: "not known yet"}[health.up],
         base_url=health.base_url,
         api_version=health.api_version or "being found out",
         last_answer="none yet" if health.last_answer_s is None else ago(now.wall_s - health.last_answer_s),
         paused=f"paused for {paused_s:.0f} s" if paused_s > 0 else "",
         waits=_waits(view, now),
-        token_expires="no token yet" if health.token_expires_s is None else _stamp(health.token_expires_s),
+        token_expires=_token(health.token_expires_s, now),
         jobs=dict(sorted(Counter(str(job.state or "not seen yet") for job in view.state.jobs.values()).items())),
-        troubles=tuple(_trouble_row(trouble, now) for trouble in health.troubles.values()),
+        troubles=tuple(_trouble_rows(health.troubles, now)),
     )
+
+
+def _token(expires_s: float | None, now: Moment) -> str:
+    if expires_s is None:
+        return "no token yet"
+    return _stamp(expires_s) if expires_s > now.wall_s else f"expired {ago(now.wall_s - expires_s)}"
 
 
 def _waits(view: TenantView, now: Moment) -> str:
@@ -96,15 +106,24 @@ def _waits(view: TenantView, now: Moment) -> str:
     return f"circuit breaker {view.breaker}, next try {f'in {left_s:.0f} s' if left_s else 'now'}"
 
 
-def _trouble_row(trouble: Trouble, now: Moment) -> _TroubleRow:
-    return _TroubleRow(
-        endpoint=trouble.endpoint,
-        reason=trouble.reason,
-        message=trouble.message,
-        cure=trouble.cure,
-        tracking_id=trouble.tracking_id,
-        since=ago(now.wall_s - trouble.since_s),
-    )
+def _trouble_rows(troubles: Mapping[str, Trouble], now: Moment) -> Iterator[_TroubleRow]:
+    """Yield one row for troubles that read alike, with some of the jobs that they concern."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for subject, trouble in troubles.items():
+        alike.setdefault((trouble.endpoint, trouble.reason, trouble.message), []).append(subject)
+    for (endpoint, reason, message), subjects in alike.items():
+        oldest = min((troubles[subject] for subject in subjects), key=lambda trouble: trouble.since_s)
+        named = [subject for subject in subjects if subject != endpoint]
+        more = len(named) - _JOBS_NAMED
+        yield _TroubleRow(
+            endpoint=endpoint,
+            reason=reason,
+            message=message,
+            cure=oldest.cure,
+            tracking_id=oldest.tracking_id,
+            since=ago(now.wall_s - oldest.since_s),
+            concerns=", ".join(named[:_JOBS_NAMED]) + (f" and {more} more" if more > 0 else ""),
+        )
 
 
 def ago(seconds: float) -> str:
@@ -116,4 +135,6 @@ def ago(seconds: float) -> str:
 
 
 def _stamp(unix_s: float) -> str:
+    if not 0 <= unix_s < _YEAR_9999_S:
+        return "at an impossible time"
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

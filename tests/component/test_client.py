@@ -20,6 +20,7 @@ from tests.support.clients import (
     TOKEN_URL,
     scripted,
 )
+from tests.support.secrets import leaks
 
 RUNNING = {"status": "IN_PROGRESS", "jobId": "1"}
 EXPIRED = {"error": "JWT validation failed: JWT is expired"}
@@ -120,7 +121,7 @@ async def test_a_token_endpoint_that_repeats_the_secret_does_not_get_it_into_our
         tenant.token(status=401, payload={"error": f"bad: {PLANTED_SECRET} of planted-client-id"})
         with pytest.raises(errors.TenantUnauthorized) as raised:
             await tenant.client.status(KEY)
-        assert raised.value.message == "the token endpoint answered 401: bad: … of …"
+        assert raised.value.message == "the token endpoint answered 401: bad: (hidden) of (hidden)"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ async def test_a_token_endpoint_that_repeats_the_secret_does_not_get_it_into_our
         ({"status": 502, "body": "<html>Bad gateway</html>"}, errors.TenantServerError, False),
         ({"status": 429, "headers": {"Retry-After": "7"}}, errors.TenantThrottled, None),
         ({"status": 200, "body": "<html>Log in</html>"}, errors.TenantMalformed, False),
-        ({"status": 200, "body": "x" * 2000}, errors.AnswerTooLarge, None),
+        ({"status": 200, "body": "x" * 2000}, errors.AnswerTooLarge, False),
         ({"exception": TimeoutError()}, errors.TenantTimeout, False),
         ({"exception": aiohttp.ServerDisconnectedError()}, errors.TenantUnreachable, False),
         ({"exception": aiohttp.ClientPayloadError("cut")}, errors.TenantUnreachable, False),
@@ -380,3 +381,85 @@ async def test_the_proxy_of_the_environment_is_chosen_for_each_host(monkeypatch:
         await tenant.client.status(KEY)
         proxies = {url.host: call.kwargs["proxy"] for (_, url), (call,) in tenant.script.requests.items()}
         assert proxies == {"login.example": "http://proxy.example:3128", "acme.api.identitynow.com": None}
+
+
+ECHO = f"you sent client_secret={PLANTED_SECRET} of planted-client-id with Bearer {PLANTED_TOKEN}"
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 405, 429, 500, 502])
+async def test_a_gateway_that_sends_back_what_it_was_sent_does_not_get_it_into_our_words(
+    status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its status and whichever endpoint, neither secret nor token nor client id is in the error or the log."""
+    shown = []
+    async with scripted() as tenant:
+        tenant.token(status=status, body=ECHO, headers={"Location": f"https://x/{PLANTED_SECRET}"})
+        with pytest.raises(errors.TenantError) as raised:
+            await tenant.client.status(KEY)
+        shown.append(raised.value)
+    async with scripted() as tenant:
+        tenant.token(repeat=True)
+        answer = {"status": status, "body": ECHO, "headers": {"Location": f"https://x/{PLANTED_TOKEN}"}}
+        tenant.get(STATUS_URL, repeat=True, **answer)
+        with pytest.raises(errors.TenantError) as raised:
+            await tenant.client.status(KEY)
+        shown.append(raised.value)
+    words = [f"{error.message} {error.cure} {error.tracking_id}" for error in shown]
+    assert not leaks(words[0], [PLANTED_SECRET, "planted-client-id"])
+    assert not leaks(words[1], [PLANTED_TOKEN])
+    assert not leaks(capsys.readouterr().err, [PLANTED_TOKEN])
+
+
+@pytest.mark.parametrize("lifetime", ["inf", 1e15, 1e300])
+async def test_absurd_lifetimes_of_tokens_are_not_believed(lifetime: object) -> None:
+    """A week at the most: pages can show it, and a token that lives for ever is renewed all the same."""
+    async with scripted() as tenant:
+        tenant.token(payload={"access_token": PLANTED_TOKEN, "expires_in": lifetime})
+        tenant.get(STATUS_URL, payload=RUNNING)
+        await tenant.client.status(KEY)
+        until_s = tenant.client.vitals.health.token_expires_s
+        assert until_s is not None
+        assert until_s - tenant.clock.wall() <= 7 * 86400
+
+
+async def test_an_absurd_date_in_retry_after_is_as_good_as_none() -> None:
+    """A year that no calendar has pauses like a 429 that names no time."""
+    async with scripted() as tenant:
+        tenant.token()
+        when = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+        tenant.get(STATUS_URL, status=429, headers={"Retry-After": when})
+        with pytest.raises(errors.TenantThrottled) as raised:
+            await tenant.client.status(KEY)
+        assert raised.value.pause_s == 2.0
+
+
+async def test_a_long_error_answer_is_still_the_error_that_its_status_says() -> None:
+    """A 500 with an endless page is a broken gateway, not an answer to allow more room for."""
+    async with scripted(max_bytes=100) as tenant:
+        tenant.token()
+        tenant.get(STATUS_URL, status=500, body="x" * 5000)
+        with pytest.raises(errors.TenantServerError):
+            await tenant.client.status(KEY)
+
+
+async def test_a_proxy_that_refuses_is_named_as_such() -> None:
+    """407 on CONNECT says nothing about the tenant's answers."""
+    async with scripted() as tenant:
+        tenant.token(exception=aiohttp.ClientHttpProxyError(Mock(), (), status=407, message="Authentication Required"))
+        with pytest.raises(errors.TenantUnreachable, match="the proxy answered 407") as raised:
+            await tenant.client.status(KEY)
+        assert "user and password" in raised.value.cure
+
+
+async def test_durations_stand_still_from_the_first_failure_to_the_first_good_look() -> None:
+    """A good token does not show that the API answers: the moment at which time stood still stays the same."""
+    async with scripted() as tenant:
+        tenant.token(repeat=True)
+        tenant.get(STATUS_URL, status=401, payload=EXPIRED, repeat=True)
+        stood = set()
+        for _ in range(5):
+            with pytest.raises(errors.TenantUnauthorized):
+                await tenant.client.status(KEY)
+            stood.add(tenant.client.vitals.health.still_at_s)
+            tenant.clock.jump_to(tenant.clock.monotonic() + 60.0)
+        assert len(stood) == 1

@@ -5,7 +5,7 @@ import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
@@ -13,8 +13,12 @@ import typer
 from typer.testing import CliRunner
 
 from spexporter.cli.simulate import simulate
+from spexporter.simulator import QUIRKS
 
 PROGRAM = "import typer; from spexporter.cli.simulate import simulate; typer.run(simulate)"
+
+
+FLAGS = [["--tenants", "0"], ["--speed", "0"], ["--speed", "nan"], ["--speed", "inf"], ["--faults", "1.1"]]
 
 
 @asynccontextmanager
@@ -54,6 +58,27 @@ async def test_command_says_how_to_use_it_and_ends_when_asked(number: signal.Sig
             assert (await response.text()).count("base_url") == 12
         process.send_signal(number)
         assert await process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        pytest.param(["--quirks", "--faults", "0.5"], (True, True), id="quirks and faults"),
+        pytest.param(["--quirks"], (True, False), id="quirks"),
+        pytest.param(["--no-quirks"], (False, False), id="none"),
+    ],
+)
+async def test_quirks_and_faults_are_switched_on_by_flags(flags: list[str], found: tuple[bool, bool]) -> None:
+    """The truth counts what was spoilt and bent; without the flags nothing is."""
+    async with running("--tenants", "1", *flags) as (_, lines), aiohttp.ClientSession() as http:
+        url = lines[1].strip()
+        for _ in range(25):
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with asyncio.timeout(0.2), http.get(f"{url}/oauth/info", allow_redirects=False) as response:
+                    await response.content.readany()
+        async with http.get(lines[-1].rpartition(" ")[2]) as response:
+            served = {name for names in (await response.json())["faults"].values() for name in names}
+    assert (bool(served & set(QUIRKS)), bool(served - set(QUIRKS))) == found
 
 
 async def test_tls_serves_a_certificate_that_its_authority_vouches_for() -> None:
@@ -96,9 +121,9 @@ def test_wrong_address_is_a_wrong_usage(listen: str) -> None:
     assert "must be HOST:PORT or :PORT, such as 127.0.0.1:" in output
 
 
-@pytest.mark.parametrize("flags", [["--tenants", "0"], ["--speed", "0"], ["--speed", "nan"], ["--speed", "inf"]])
+@pytest.mark.parametrize("flags", FLAGS)
 def test_impossible_figures_are_a_wrong_usage(flags: list[str]) -> None:
-    """At least one tenant, and some speed."""
+    """At least one tenant, some speed, and no more faults than answers."""
     assert run(*flags)[0] == 2
 
 

@@ -1,11 +1,13 @@
 """A tenant that cannot be watched says so on /metrics, on the status page and in the log, with what helps."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
 
 from spexporter.simulator import default_plans
+from spexporter.simulator.faults import Fault
 from tests.support.world import World, world
 
 PLAN = replace(default_plans(1)[0], name="acme", jobs_at_start=0, starts_per_minute=0.0)
@@ -166,7 +168,7 @@ async def test_one_tenant_in_trouble_does_not_touch_another() -> None:
     other = replace(PLAN, name="globex", client_id="other-client", client_secret="other-planted-secret")
     plant = [*JOBS, {**EXPORT, "tenant": "globex", "job_id": "globex-1", "duration_s": 40.0}]
     async with world([PLAN, other], plant=plant) as running:
-        running.simulator._tenants["acme"].plan = replace(PLAN, client_secret="changed")  # noqa: SLF001 (revoked)
+        running.simulator.rotate_secret("acme", "changed-planted-secret")
         await running.advance(60)
         page = await running.scrape()
         assert page.value("spconfig_tenant_up", tenant="acme") == 0
@@ -190,3 +192,72 @@ async def test_a_rate_limit_lower_than_we_were_told_pauses_and_loses_nothing() -
         assert page.value("spconfig_import_results_total", outcome="counted") == 40
         _, html = await running.get("/")
         assert "throttled" not in html
+
+
+async def test_a_throttled_token_endpoint_is_not_asked_over_and_over() -> None:
+    """Looks that wait for a token come back after the pause: one error for each look and pause, no spinning."""
+    plant = [{**EXPORT, "job_id": f"export-{n}"} for n in range(20)]
+    throttled = Fault("status", status=429, retry_after="30", endpoints=frozenset({"token"}), until_s=100.0)
+    async with world([replace(PLAN, faults=(throttled,))], plant=plant) as running:
+        await running.advance(95)
+        errors = (await running.scrape()).value("spexporter_api_errors_total", reason="throttled")
+        assert errors is not None
+        assert 1 <= errors <= 4 * 25
+        await running.advance(60)
+        assert (await running.scrape()).value("spconfig_jobs", operation="export", state="IN_PROGRESS") == 20
+
+
+async def test_one_broken_gateway_is_one_trouble_on_the_page_and_few_lines_in_the_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Fifty jobs that get a web page instead of an answer read as one cause, with some of the jobs named."""
+    plant = [{**EXPORT, "job_id": f"export-{n}"} for n in range(50)]
+    async with world([PLAN], plant=plant) as running:
+        await running.advance(10)
+        running.simulator.afflict("acme", Fault("html", endpoints=frozenset({"export_status"})))
+        await running.advance(120)
+        _, html = await running.get("/")
+        assert html.count("<li>") == 1
+        assert "export export-" in html
+        assert re.search(r"and [0-9]+ more|export export-", html)
+        running.simulator.heal("acme")
+        await running.advance(120)
+        assert "<li>" not in (await running.get("/"))[1]
+    log = capsys.readouterr().err
+    assert log.count("event=trouble_began") == log.count("event=trouble_ended") <= 4
+
+
+@pytest.mark.parametrize("fault", [Fault("html"), Fault("status", status=404), Fault("status", status=302)])
+async def test_a_broken_token_endpoint_is_one_trouble_of_the_tenant(
+    fault: Fault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is shown, it holds the tenant back, and it is not told once for each job."""
+    plant = [{**EXPORT, "job_id": f"export-{n}"} for n in range(50)]
+    async with world([replace(PLAN, token_lifetime_s=15)], plant=plant) as running:
+        await running.advance(10)
+        running.simulator.afflict("acme", replace(fault, endpoints=frozenset({"token"})))
+        await running.advance(120)
+        _, html = await running.get("/")
+        assert html.count("<li>") == 1
+        assert "<strong>token: " in html
+        assert "circuit breaker" in html or fault.status == 302  # which is asked too rarely for one
+    assert capsys.readouterr().err.count("event=trouble_began") == 1
+
+
+async def test_requests_that_get_no_answer_are_not_sent_again_behind_our_back() -> None:
+    """What the tenant receives is what we count: a connection that closes early makes no second request."""
+    plant = [{**EXPORT, "job_id": f"export-{n}"} for n in range(10)]
+    async with world([replace(PLAN, faults=(Fault("hang_up", share=0.5),))], plant=plant) as running:
+        await running.advance(120)
+        counted = sum((await running.scrape()).all("spexporter_api_requests_total").values())
+        received = sum(len(client["requests"]) for client in running.simulator.truth()["clients"].values())  # type: ignore[attr-defined,misc]
+    assert received == counted
+
+
+async def test_looking_for_the_version_in_vain_is_left_alone_for_a_while() -> None:
+    """Five requests for each search: a host without the API is not searched by every look."""
+    plant = [{**EXPORT, "job_id": f"export-{n}"} for n in range(10)]
+    async with world([replace(PLAN, versions=())], plant=plant) as running:
+        await running.advance(600)
+        counted = sum((await running.scrape()).all("spexporter_api_requests_total").values())
+        assert counted <= 5 * 40

@@ -59,3 +59,12 @@ class FakeClock:
         while (due_s := self.next_wake()) is not None and due_s <= self._monotonic_s:
             waiter = heapq.heappop(self._sleepers)[2]
             waiter.set_result(None)
+
+
+async def settle() -> None:
+    """Let every task run until all of them wait for a clock, a socket or each other."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # noqa: SLF001 (nothing public tells)
+    quiet = 0
+    while quiet < 3:
+        await asyncio.sleep(0)
+        quiet = 0 if ready else quiet + 1

@@ -22,7 +22,7 @@ from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
 from spexporter.web.server import Address
-from tests.support.clock import FakeClock
+from tests.support.clock import FakeClock, settle
 from tests.support.secrets import leaks
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -127,10 +127,11 @@ class World:
 
     async def settle(self) -> None:
         """Let everything happen that needs no time: no exchange is in flight and every task waits for the clock."""
-        quiet = 0
-        while quiet < 20:
-            await asyncio.sleep(0.0002 if self.telemetry.in_flight else 0)
-            quiet = 0 if self.telemetry.in_flight else quiet + 1
+        while True:
+            await settle()
+            if not self.telemetry.in_flight:
+                return
+            await asyncio.sleep(0.0002)  # an exchange is under way: let the sockets do their work
 
     async def hand_over(self) -> None:
         """Tell the exporter of every job that exists now, as pipelines would."""

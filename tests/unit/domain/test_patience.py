@@ -27,7 +27,7 @@ def patience() -> Patience:
     return Patience(Pace(2.0, 60.0, 300.0), Random(1))  # noqa: S311 (repeatable tests)
 
 
-@pytest.mark.parametrize("kind", [TenantUnreachable, TenantTimeout, TenantServerError])
+@pytest.mark.parametrize("kind", [TenantUnreachable, TenantTimeout, TenantServerError, TenantMalformed])
 def test_an_outage_opens_the_breaker_of_the_whole_tenant(patience: Patience, kind: type[TenantError]) -> None:
     """Nothing is asked until it has passed; one success ends it."""
     for _ in range(5):
@@ -41,7 +41,7 @@ def test_an_outage_opens_the_breaker_of_the_whole_tenant(patience: Patience, kin
     assert patience.breaker(0.0) is BreakerState.CLOSED
 
 
-@pytest.mark.parametrize("kind", [TenantMalformed, TenantRejected, TenantNotFound])
+@pytest.mark.parametrize("kind", [TenantRejected, TenantNotFound])
 def test_trouble_with_one_job_does_not_touch_the_tenant(patience: Patience, kind: type[TenantError]) -> None:
     """The others are asked as ever."""
     for _ in range(50):

@@ -31,8 +31,8 @@ from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.transport import Answer, Route, Transport
 from spexporter.sailpoint.vitals import Vitals
-from tests.support.clock import START_WALL_S, FakeClock
-from tests.unit.poller.test_poller import GROUP, Beats, HeldBy, Lost, settle
+from tests.support.clock import START_WALL_S, FakeClock, settle
+from tests.unit.poller.test_poller import GROUP, Beats, HeldBy, Lost
 
 KEY = JobKey("acme", Operation.IMPORT, "1")
 OTHER = JobKey("acme", Operation.EXPORT, "2")

@@ -27,7 +27,7 @@ from spexporter.ledger.memory import MemoryLedger
 from spexporter.poller import Poller, TenantPolling
 from spexporter.sailpoint.vitals import Vitals
 from tests.support.clients import Heard
-from tests.support.clock import START_WALL_S, FakeClock
+from tests.support.clock import START_WALL_S, FakeClock, settle
 
 GROUP = Group("g")
 EXPIRES_S = START_WALL_S + 1000.0
@@ -131,11 +131,6 @@ class Rig:
             for job in view.state.jobs.values()
             if job.key.job_id == job_id
         )
-
-
-async def settle() -> None:
-    for _ in range(30):
-        await asyncio.sleep(0)
 
 
 async def running(key: JobKey) -> Observation:
@@ -289,7 +284,7 @@ async def test_a_job_that_leaves_during_a_look_is_not_queued_again() -> None:
     ("kind", "outcome", "tries"),
     [
         (AnswerTooLarge, Outcome.TOO_LARGE, 1),
-        (TenantMalformed, Outcome.MALFORMED, 5),
+        (TenantMalformed, Outcome.MALFORMED, 12),
         (TenantForbidden, Outcome.FORBIDDEN, 7),
     ],
     ids=["too large", "malformed", "forbidden until it has expired"],

@@ -74,6 +74,23 @@ def test_other_bodies_are_unreadable(body: bytes) -> None:
         decode_token(body)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\uDE00 \ud83d\ude00", "\ufffd \N{GRINNING FACE}"),
+        (rb"\\ud83d \\\ud83d\n", "\\ud83d \\\ufffd\n"),
+    ],
+    ids=["first half", "second half and a pair", "escaped backslashes"],
+)
+def test_half_an_emoji_spoils_no_answer(written: bytes, read: str) -> None:
+    """A text that was cut at a bad place is still a text, and the counts beside it are still right."""
+    body = b'\xef\xbb\xbf{"status": "COMPLETE", "message": "%b"}' % written
+    assert decode_status(body, KEY, observed_s=0.0, unknown=lambda _: None).message == read
+    body = b'{"results": {"SOURCE": {"errors": [{"text": "%b"}, {}]}}}' % written
+    assert decode_result(body).types == {"SOURCE": TypeCounts(errors=2)}
+
+
 @given(body=st.binary() | st.builds(lambda value: json.dumps(value).encode(), JSON))
 def test_no_body_raises_anything_but_unreadable(body: bytes) -> None:
     """Any JSON value and any bytes: an answer, or one kind of error."""
