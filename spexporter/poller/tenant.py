@@ -25,6 +25,7 @@ from spexporter.domain.result import ImportResult, Outcome
 from spexporter.domain.schedule import Pace, Target, TargetKind, next_look_s, spread_s
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantState, TenantView
+from spexporter.poller.troubles import Troubles, subject_of
 from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
 from spexporter.sailpoint.vitals import Vitals
 
@@ -33,7 +34,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of its group than this
 # A result that cannot be had: about half a minute where the job says that it failed, minutes where there must be one.
 _RESULT_TRIES, _RESULT_TRIES_AFTER_COMPLETE = 5, 12
-_TROUBLES_LOGGED = 3  # of one kind at a time: one broken gateway is not worth a line for each job
 _NOT_FOUND_ANSWERS = 3  # a first 404 and two that confirm it: a gateway can have a bad moment
 _RESULTS_KEPT_S = 7 * 86400.0  # where a job tells no expiration; every published sample has created + 7 days
 # These concern one job; other failures concern an endpoint or the tenant.
@@ -100,6 +100,7 @@ class TenantPolling:
         self._exchanges = exchanges
         self._state = TenantState()
         self._version = 0
+        self._troubles = Troubles(client.vitals, clock)
         self._knows_types = False
         self._shared_error: TenantError | None = None
         self._shared_retry_s = 0.0
@@ -115,7 +116,7 @@ class TenantPolling:
     async def watch(self, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> list[Target]:
         """Watch the jobs `added` from now on, and those `removed` no more; return what is to be asked about them."""
         await self._apply(Change(added=added, removed=removed))
-        self._client.vitals.cured([_subject(key) for key in removed])
+        self._troubles.forget([subject_of(key) for key in removed])
         self.show()
         return self._left_to_ask(watched.key for watched in added)
 
@@ -217,7 +218,7 @@ class TenantPolling:
             if outcome is None:
                 raise
             self._exchanges.failed(self._tenant, error.reason)
-            self._client.vitals.cured([_subject(job.key)])
+            self._troubles.forget([subject_of(job.key)])
             counted = Counted(job.key, outcome)
         else:
             counted = Counted(job.key, job.outcome_of(result), result)
@@ -263,15 +264,11 @@ class TenantPolling:
     def _worked(self, target: Target, endpoint: Endpoint) -> None:
         """Take note of a good answer: what was wrong with this endpoint, this job and the token is over."""
         self._patience.succeeded(target, endpoint)
-        subjects = [endpoint, Endpoint.TOKEN, *([_subject(target.key)] if target.key else [])]
-        for trouble in self._client.vitals.cured(subjects):
-            if trouble.quiet:
-                continue
-            lasted_s = round(self._clock.wall() - trouble.since_s, 3)
-            log.info("trouble_ended", endpoint=trouble.endpoint, reason=trouble.reason, lasted_s=lasted_s)
+        subjects = [endpoint, Endpoint.TOKEN, *([subject_of(target.key)] if target.key else [])]
+        self._troubles.ended(subjects)
 
     def failed(self, target: Target, error: TenantError) -> float:
-        """Take note of a failure and return when to try again, in seconds; the log hears of it once, not each time."""
+        """Take note of a failure and return when to try again, in seconds."""
         if error is self._shared_error:  # looks that wait for one token share its failure
             return self._shared_retry_s
         self._exchanges.failed(self._tenant, error.reason)
@@ -279,21 +276,7 @@ class TenantPolling:
         about_job = own and target.key is not None and isinstance(error, _JOB_TROUBLE)
         # A result that is not there yet is no trouble: it may come, and if it does not, its outcome says so.
         if not (about_job and isinstance(error, TenantNotFound)):
-            subject = _subject(target.key) if about_job and target.key else error.endpoint
-            alike = sum(
-                (trouble.endpoint, trouble.reason) == (error.endpoint, error.reason)
-                for trouble in self._client.vitals.health.troubles.values()
-            )
-            trouble = self._client.vitals.failed(subject, error, quiet=alike >= _TROUBLES_LOGGED)
-            if trouble and not trouble.quiet:
-                log.warning(
-                    "trouble_began",
-                    endpoint=trouble.endpoint,
-                    reason=trouble.reason,
-                    error=trouble.message,
-                    cure=trouble.cure,
-                    tracking_id=trouble.tracking_id,
-                )
+            self._troubles.began(subject_of(target.key) if about_job and target.key else error.endpoint, error)
         retry_s = self._patience.failed(target, error, self._clock.monotonic(), own=own)
         self._shared_error, self._shared_retry_s = error, retry_s
         return retry_s
@@ -328,11 +311,6 @@ def _endpoint(target: Target) -> Endpoint:
     if target.key is None:
         return Endpoint.CONFIG_OBJECTS
     return Endpoint.IMPORT_RESULT if target.kind is TargetKind.RESULT else STATUS_ENDPOINT[target.key.operation]
-
-
-def _subject(key: JobKey) -> str:
-    """Name a job in a tenant's troubles."""
-    return f"{key.operation} {key.job_id}"
 
 
 def _log_state(job: Job) -> None:

@@ -202,7 +202,7 @@ def _decode(body: bytes | msgspec.Raw, shape: type[T], what: str) -> T:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Only whole bodies are bytes: what is inside them was mended with them.
-        if isinstance(body, bytes) and (mended := _mended(body)) != body:
+        if not isinstance(body, msgspec.Raw) and (mended := _mended(body)) != body:
             return _decode(msgspec.Raw(mended), shape, what)
         raise Unreadable(f"not {what}: {error}") from error
 
