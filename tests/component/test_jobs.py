@@ -7,6 +7,7 @@ import pytest
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.simulator import default_plans, result_of
+from spexporter.simulator.faults import Fault
 from tests.support.clock import START_WALL_S
 from tests.support.world import OPENMETRICS, world
 
@@ -176,7 +177,7 @@ async def test_the_hosts_clock_may_jump_without_touching_durations() -> None:
     async with world([PLAN], plant=plant) as running:
         await running.advance(100)
         age_s = (await running.scrape()).value("spconfig_job_duration_seconds", job_id="e")
-        running.clock.step_wall(10_800)
+        running.host.step_wall(10_800)
         jumped = await running.scrape()
         assert jumped.value("spconfig_job_duration_seconds", job_id="e") == age_s
         assert jumped.value("spconfig_tenant_clock_offset_seconds", tenant="acme") == pytest.approx(-10_800, abs=1)
@@ -214,3 +215,28 @@ async def test_short_lived_tokens_are_renewed_without_an_error() -> None:
         until_s = page.value("spconfig_tenant_token_expiration_timestamp_seconds", tenant="acme")
         assert until_s is not None
         assert 0 < until_s - running.clock.wall() <= 15
+
+
+@pytest.mark.parametrize("skew_s", [600.0, -600.0])
+async def test_a_tenant_whose_clock_is_off_has_right_durations_and_is_polled_as_ever(skew_s: float) -> None:
+    """Ten minutes ahead or behind: ages, ends and the pace of looks are those of a tenant with a good clock."""
+    plan = replace(PLAN, faults=(Fault("clock_skew", seconds=skew_s),))
+    plant = [
+        {"tenant": "acme", "operation": "export", "job_id": "running", "duration_s": math.inf},
+        {"tenant": "acme", "operation": "export", "job_id": "ended", "duration_s": 90.0},
+    ]
+    async with world([plan], plant=plant) as running:
+        await running.advance(60)
+        page = await running.scrape()
+        assert page.value("spconfig_job_duration_seconds", job_id="running") == pytest.approx(60, abs=1)
+        assert page.value("spconfig_tenant_clock_offset_seconds", tenant="acme") == pytest.approx(skew_s, abs=1)
+        running.host.step_wall(10_800)
+        await running.advance(240)
+        running.host.step_wall(-21_600)
+        await running.advance(300)
+        page = await running.scrape()
+        assert page.value("spconfig_job_duration_seconds", job_id="running") == pytest.approx(600, abs=1)
+        assert page.value("spconfig_job_duration_seconds", job_id="ended") == pytest.approx(90, abs=0.01)
+        looks = page.value("spexporter_api_requests_total", endpoint="export-status", code="200")
+        assert looks is not None
+        assert 40 <= looks <= 80  # a tenth of the age each time: 2 s at first, a minute at last

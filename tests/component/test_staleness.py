@@ -77,9 +77,9 @@ async def test_a_jump_of_the_hosts_clock_makes_nothing_stale() -> None:
     """Silence is measured on a clock that does not jump."""
     async with world([PLAN], plant=JOBS) as running:
         await running.advance(120)
-        running.clock.step_wall(10_800)
+        running.host.step_wall(10_800)
         assert await facts(running) == UP
-        running.clock.step_wall(-21_600)
+        running.host.step_wall(-21_600)
         assert await facts(running) == UP
 
 

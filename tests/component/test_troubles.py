@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -261,3 +262,21 @@ async def test_looking_for_the_version_in_vain_is_left_alone_for_a_while() -> No
         await running.advance(600)
         counted = sum((await running.scrape()).all("spexporter_api_requests_total").values())
         assert counted <= 5 * 40
+
+
+async def test_a_rotated_secret_file_is_taken_up_within_seconds(tmp_path: Path) -> None:
+    """The operator writes the new secret into the file; nobody restarts anything."""
+    secret = tmp_path / "secret"
+    secret.write_text(f"{PLAN.client_secret}\n")
+    text = config().replace(f"client_secret: {PLAN.client_secret}", f"client_secret_file: {secret}")
+    async with world([replace(PLAN, token_lifetime_s=60)], plant=JOBS, config=text) as running:
+        await running.advance(30)
+        running.simulator.rotate_secret("acme", "another-planted-secret")
+        await running.advance(600)
+        assert (await running.scrape()).value("spconfig_tenant_up", tenant="acme") == 0
+        secret.write_text("another-planted-secret\n")
+        await running.advance(10)
+        page = await running.scrape()
+        assert page.value("spconfig_tenant_up", tenant="acme") == 1
+        assert page.state("export-1") == "IN_PROGRESS"
+        assert "<li>" not in (await running.get("/"))[1]

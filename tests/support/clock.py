@@ -61,6 +61,24 @@ class FakeClock:
             waiter.set_result(None)
 
 
+class HostClock:
+    """The same time on a host whose own idea of it may be set: `wall` alone differs from the clock that it follows."""
+
+    def __init__(self, follows: FakeClock) -> None:
+        self._follows = follows
+        self._off_s = 0.0
+        self.monotonic = follows.monotonic
+        self.sleep_until = follows.sleep_until
+        self.wait = follows.wait
+
+    def wall(self) -> float:
+        return self._follows.wall() + self._off_s
+
+    def step_wall(self, by_s: float) -> None:
+        """Set the host's time, as an operator or NTP may; tenants know nothing of it."""
+        self._off_s += by_s
+
+
 async def settle() -> None:
     """Let every task run until all of them wait for a clock, a socket or each other."""
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # noqa: SLF001 (nothing public tells)

@@ -22,7 +22,7 @@ from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
 from spexporter.web.server import Address
-from tests.support.clock import FakeClock, settle
+from tests.support.clock import FakeClock, HostClock, settle
 from tests.support.secrets import leaks
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -94,6 +94,7 @@ class World:
     """A running exporter, its simulated tenants, and the clock that moves both."""
 
     clock: FakeClock
+    host: HostClock
     simulator: Simulator
     tenants_url: str
     exporter: Exporter
@@ -189,6 +190,7 @@ async def world(
     With `tls` it is served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
     """
     clock = clock or FakeClock()
+    host = HostClock(clock)
     simulator = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
     for job in plant:
         simulator.start(**job)  # type: ignore[arg-type]
@@ -199,10 +201,10 @@ async def world(
         async with (
             client_session(trace_configs=[telemetry.trace()]) as http,
             exporting(
-                read_config(text), http=http, telemetry=telemetry, clock=clock, listen=[Address("127.0.0.1", 0)]
+                read_config(text), http=http, telemetry=telemetry, clock=host, listen=[Address("127.0.0.1", 0)]
             ) as exporter,
         ):
-            running = World(clock, simulator, tenants_url, exporter, telemetry, tenants_server, tls=tls)
+            running = World(clock, host, simulator, tenants_url, exporter, telemetry, tenants_server, tls=tls)
             yield running
             for page in running.pages:
                 assert not leaks(page, [plan.client_secret for plan in simulator.plans])
