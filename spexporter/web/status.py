@@ -87,9 +87,16 @@ def _tenant_row(view: TenantView, now: Moment) -> _TenantRow:
         paused=f"paused for {paused_s:.0f} s" if paused_s > 0 else "",
         waits=_waits(view, now),
         token_expires=_token(health.token_expires_s, now),
-        jobs=dict(sorted(Counter(str(job.state or "not seen yet") for job in view.state.jobs.values()).items())),
+        jobs=_jobs_by_state(view, now),
         troubles=tuple(_trouble_rows(health.troubles, now)),
     )
+
+
+def _jobs_by_state(view: TenantView, now: Moment) -> Mapping[str, int]:
+    shown = list(view.shown_jobs(now))
+    found = Counter(str(job.state or "not seen yet") for job in shown)
+    found["not known any more"] = len(view.state.jobs) - len(shown)
+    return {state: count for state, count in sorted(found.items()) if count}
 
 
 def _token(expires_s: float | None, now: Moment) -> str:

@@ -31,6 +31,7 @@ async def facts(running: World) -> dict[str, object]:
         "errors": page.value("spconfig_import_errors_total", object_type="SOURCE"),
         "unobserved": page.value("spconfig_jobs", operation="export", state="UNOBSERVED"),
         "alone": "circuit breaker" in html,
+        "says so": "not known any more" in html,
         "cause": "no answer: Cannot connect to host" in html,
     }
 
@@ -43,9 +44,10 @@ UP = {
     "unobserved": 0,
     "alone": False,
     "cause": False,
+    "says so": False,
 }
 AWAY = {**UP, "up": 0, "alone": True, "cause": True}
-STALE = {**AWAY, "running": None, "unobserved": 1}
+STALE = {**AWAY, "running": None, "unobserved": 1, "says so": True}
 
 
 async def test_an_hour_without_network_and_back(capsys: pytest.CaptureFixture[str]) -> None:
