@@ -147,7 +147,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         "spconfig_jobs",
         "gauge",
         ("tenant", "operation", "state"),
-        "Watched jobs by state; UNOBSERVED before the first answer.",
+        "Watched jobs by state; UNOBSERVED before the first answer, and once the tenant was silent for max_staleness.",
         samples.jobs,
     ),
     TenantFamily(
