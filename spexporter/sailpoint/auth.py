@@ -111,7 +111,8 @@ class TokenSource:
         answer = await self._transport.ask(
             Endpoint.TOKEN, self._credential.token_url, VERSIONS, max_bytes=_MAX_TOKEN_ANSWER_BYTES, form=form
         )
-        answer = answer.without(secret, self._credential.client_id)
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:  # a token may look like anything, and must stay what it is
+            answer = answer.without(secret, self._credential.client_id)
         if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             self._transport.vitals.up(up=False)
             said = decode_error(answer.body)

@@ -61,10 +61,10 @@ class TenantClient:
 
     async def status(self, key: JobKey) -> Observation:
         """Return what the tenant says of a job now."""
-        observed_s = self._clock.wall()
 
         def decode(body: bytes) -> Observation:
-            return wire.decode_status(body, key, observed_s=observed_s, unknown=self._transport.exchanges.unknown)
+            unknown = self._transport.exchanges.unknown
+            return wire.decode_status(body, key, observed_s=self._clock.wall(), unknown=unknown)
 
         observation = await self._get(STATUS_ENDPOINT[key.operation], key.job_id, decode)
         if observation.reported_id not in {"", key.job_id} and key not in self._renamed:

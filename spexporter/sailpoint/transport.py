@@ -48,8 +48,7 @@ class Answer:
     def without(self, *secrets: str) -> "Answer":
         """Return the answer without what it was asked with: a hostile or careless gateway may send it back.
 
-        Else it would come into errors, the log and the page for people. A good answer of the token endpoint is not
-        touched by this: it holds a token, not the secret.
+        Else it would come into errors, the log and the page for people.
         """
         body, headers = self.body, self.headers
         for secret in secrets:

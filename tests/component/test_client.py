@@ -463,3 +463,24 @@ async def test_durations_stand_still_from_the_first_failure_to_the_first_good_lo
             stood.add(tenant.client.vitals.health.still_at_s)
             tenant.clock.jump_to(tenant.clock.monotonic() + 60.0)
         assert len(stood) == 1
+
+
+async def test_a_token_that_contains_the_client_id_stays_what_it_is() -> None:
+    """Only refusals are cleaned of what was sent: a token is opaque, and may be made of anything."""
+    async with scripted() as tenant:
+        opaque = f"planted-client-id.{PLANTED_TOKEN}"
+        tenant.token(payload={"access_token": opaque, "expires_in": 749})
+        assert (await tenant.tokens.get()).text == opaque
+
+
+async def test_a_job_is_observed_when_its_answer_comes_not_when_its_look_began() -> None:
+    """A look can wait for minutes in a pause; what it brings is new all the same."""
+    async with scripted() as tenant:
+        tenant.token()
+        await tenant.tokens.get()
+        tenant.gate.throttled(["v1"], 600.0)
+        tenant.get(STATUS_URL, payload=RUNNING)
+        look = asyncio.create_task(tenant.client.status(KEY))
+        await asyncio.sleep(0.01)
+        tenant.clock.jump_to(tenant.clock.monotonic() + 600.0)
+        assert (await look).observed_s == tenant.clock.wall()
