@@ -13,6 +13,11 @@ RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.
 COPY --from=build /src/dist /tmp/dist
 RUN pip install --no-cache-dir --no-deps /tmp/dist/*.whl
 
+# Where the store is; a volume of its own keeps it when the container goes.
+RUN mkdir /var/lib/spexporter && chown 10001:10001 /var/lib/spexporter
+WORKDIR /var/lib/spexporter
+VOLUME /var/lib/spexporter
+
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 EXPOSE 9977

@@ -20,7 +20,7 @@ from spexporter.domain.result import Outcome
 from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
 from spexporter.exposition.samples import UNOBSERVED
 from spexporter.sailpoint.endpoints import Endpoint
-from spexporter.telemetry import LOG_LEVELS, SKIP_REASONS
+from spexporter.telemetry import LOG_LEVELS, SKIP_REASONS, STORE_OPS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,6 +47,7 @@ keys (`<<`) work; tags do not.
 | identifier | 1 to 64 letters, digits, dots, underscores or hyphens |
 | path | a file; a relative path starts at the folder of the configuration file |
 | URL | `https://…` without user, query and fragment; `http://…` on loopback and where `allow_http` is true |
+| store URL | `sqlite:///file.db` in the working directory, `sqlite:////folder/file.db`, or `sqlite://`: memory alone |
 | proxy URL | `http://…` or `https://…`, with or without user and password |
 """
 
@@ -57,10 +58,12 @@ _METRICS_HEAD = """\
 
 `GET /metrics` answers with every family below, from memory: a scrape asks SailPoint nothing. Families that begin with
 `spconfig_` are about tenants and their jobs, those with `spexporter_` about the exporter. All times are Unix seconds,
-all durations seconds. Absent means not known; 0 means zero. A job's series stay until the job leaves the configuration.
+all durations seconds. Absent means not known; 0 means zero. A job's series stay until the job leaves the configuration,
+an ended job's until `retention`.
 
-Counters are kept in memory. A restart starts them at 0, and then every ended job that is still configured is read and
-counted once more, so `increase()` over a restart counts those jobs twice. `process_start_time_seconds` tells when.
+Counters of `spconfig_` families are kept in the store and go on after a restart; those of `spexporter_` families start
+at 0. A `spconfig_` counter that appears shows where it stood before for `counters.hold` and at least one whole page,
+and only then what came since, so that `increase()` sees all of it; [operations.md](operations.md) tells the rest.
 """
 
 _METRICS_FOOT = """\
@@ -112,7 +115,16 @@ _ENDPOINTS = {
     Endpoint.IMPORT_STATUS: "an import job",
     Endpoint.IMPORT_RESULT: "an ended import's result",
 }
-_OPERATIONS = {Operation.EXPORT: "an export job", Operation.IMPORT: "an import job, dry runs included"}
+_OPERATIONS = {
+    Operation.EXPORT: "an export job",
+    Operation.IMPORT: "an import job, dry runs included",
+    Operation.BACKUP: "a Configuration Hub backup; only from `expect` in this version",
+    Operation.UPLOAD: "a Configuration Hub upload; only from `expect` in this version",
+    Operation.DRAFT: "a Configuration Hub draft; only from `expect` in this version",
+    Operation.DEPLOY: "a Configuration Hub deploy; only from `expect` in this version",
+}
+_LEVELS = {"p50": "half of the runs took at most this", "p95": "95 of 100 runs took at most this"}
+_STORE_OPS = {"read": "what is known of jobs could not be read", "write": "what has changed could not be written"}
 _SOURCES = {Source.CONFIG: "the configuration file"}
 _SEVERITIES = {"error": "", "warning": "", "info": ""}
 _PREVIEWS = {"true": "a dry run", "false": "not one", "unknown": "only in `spconfig_job_info`: not found out yet"}
@@ -145,7 +157,10 @@ def configuration() -> str:
         ("`rate_limit`", "RateLimitSection", "Tenants with the same `client_id` share one budget and need the same."),
         ("`poll`", "PollSection", "A running job is looked at again after a tenth of its age, within these bounds."),
         ("`max_answer`", "MaxAnswerSection", "They bound the memory that an answer can take."),
+        ("`expect`", "ExpectSection", "An operation that is left out has no rhythm."),
         ("`jobs`", "JobSection", "A list in each tenant; an operation and id may stand there once."),
+        ("`store`", "StoreSection", "What must outlive a restart."),
+        ("`counters`", "CountersSection", "Prometheus sees an increase only after it has seen where a series starts."),
     ):
         section = schema["$defs"][name]
         if name == "DefaultsSection":
@@ -184,7 +199,9 @@ def metrics() -> str:
         ("`code`", tuple(_CODES), _CODES),
         ("`reason` of `spexporter_api_errors_total`", REASONS, _REASONS),
         ("`reason` of `spexporter_polls_skipped_total`", SKIP_REASONS, _SKIPPED),
-        ("`level`", LOG_LEVELS, dict.fromkeys(LOG_LEVELS, "")),
+        ("`level` of `spconfig_job_usual_duration_seconds`", tuple(_LEVELS), _LEVELS),
+        ("`level` of `spexporter_log_messages_total`", LOG_LEVELS, dict.fromkeys(LOG_LEVELS, "")),
+        ("`op`", STORE_OPS, _STORE_OPS),
     ):
         sections += [f"### {title}\n", _values(values, meanings)]
     return "\n".join([*sections, _METRICS_FOOT])
@@ -249,6 +266,8 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _written(key: str, value: Schema) -> str:
     if "$ref" in value:
         return f"mapping, see [`{key}`](#{key})"
+    if value.get("type") == "array" and "title" in value["items"]:
+        return f"list of {value['items']['title']}s"
     if value.get("type") == "array":
         return f"list, see [`{key}`](#{key})"
     words = value["anyOf"][0].get("enum")

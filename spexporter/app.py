@@ -19,14 +19,16 @@ import structlog
 from spexporter import __version__
 from spexporter.board import LatestViews
 from spexporter.clock import Clock
-from spexporter.config.values import Config, Tenant
+from spexporter.config.values import Config, Store, Tenant
+from spexporter.domain.errors import StartError, StoreError
 from spexporter.domain.job import Source, WatchedJob
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Group, Ledger
+from spexporter.domain.ports import Group, Ledger, StoreWatch, Terms
 from spexporter.exposition.page import CollectorPage
+from spexporter.ledger import sql
 from spexporter.ledger.lease import SoleOwner
 from spexporter.ledger.memory import MemoryLedger
-from spexporter.poller import Poller, TenantPolling
+from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
@@ -51,11 +53,12 @@ async def run(
     """Poll all tenants of `config` and serve their metrics until `stop` is set.
 
     Raises:
-        StartError: an address cannot be listened on.
+        StartError: an address cannot be listened on, or the store cannot be opened.
     """
     async with (
+        opened_ledger(config.store, clock, telemetry) as ledger,
         client_session() as http,
-        exporting(config, http=http, telemetry=telemetry, clock=clock, listen=listen) as exporter,
+        exporting(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, listen=listen) as exporter,
     ):
         log.info("started", version=__version__, urls=exporter.urls, tenants=len(config.tenants))
         await stop.wait()
@@ -63,17 +66,46 @@ async def run(
 
 
 @asynccontextmanager
+async def opened_ledger(store: Store, clock: Clock, watch: StoreWatch) -> AsyncIterator[Ledger]:
+    """Open the ledger that the configuration names, for as long as the block lasts.
+
+    Raises:
+        StartError: it cannot be opened.
+    """
+    if store.path is None:
+        yield MemoryLedger(store.remember_counted_s)
+        return
+    async with AsyncExitStack() as stack:
+        opening = sql.opened(store.path, remember_s=store.remember_counted_s, clock=clock, watch=watch)
+        try:
+            ledger = await stack.enter_async_context(opening)
+        except StoreError as error:
+            raise _cannot_start(error) from error
+        yield ledger
+
+
+@asynccontextmanager
 async def exporting(
-    config: Config, *, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock, listen: Sequence[Address]
+    config: Config,
+    *,
+    ledger: Ledger,
+    http: aiohttp.ClientSession,
+    telemetry: Telemetry,
+    clock: Clock,
+    listen: Sequence[Address],
 ) -> AsyncIterator["Exporter"]:
     """Run an exporter for as long as the block lasts; it closes in reverse: polling first, then the server.
 
     Raises:
-        StartError: an address cannot be listened on.
+        StartError: an address cannot be listened on, or the ledger cannot be read.
     """
     async with AsyncExitStack() as stack:
-        exporter = Exporter(config, http=http, telemetry=telemetry, clock=clock)
-        await exporter.begin()
+        exporter = Exporter(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock)
+        try:
+            await exporter.begin()
+        except StoreError as error:
+            raise _cannot_start(error) from error
+        stack.push_async_callback(exporter.leave)
         exporter.urls = await stack.enter_async_context(serving(exporter.web, listen))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         polling = [
@@ -89,9 +121,11 @@ async def exporting(
 class Exporter:
     """All parts of a running exporter, connected."""
 
-    def __init__(self, config: Config, *, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, *, ledger: Ledger, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock
+    ) -> None:
         self.urls: Sequence[str] = ()
-        self.board = LatestViews()
+        self.board = LatestViews(self._page_served)
         self._config = config
         self._telemetry = telemetry
         self._clock = clock
@@ -100,11 +134,12 @@ class Exporter:
         liveness = Liveness(self._groups, clock.monotonic())
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         telemetry.config_loaded(config.digest, clock.wall())
-        self._ledger: Ledger = MemoryLedger()
+        self._ledger = ledger
+        self._gates: dict[Group, Gate] = {}
         self.pollers: Mapping[Group, Poller] = {
             group: self._poller(group, tenants, http, liveness) for group, tenants in _grouped(config.tenants).items()
         }
-        page = CollectorPage(telemetry.registry)
+        page = CollectorPage(telemetry.registry, created=config.counters.created)
         self.web = make_app(
             MetricsPage(self.board, page, clock), Probes(liveness, clock), StatusPage(self.board, clock)
         )
@@ -113,15 +148,14 @@ class Exporter:
         self, group: Group, tenants: Sequence[Tenant], http: aiohttp.ClientSession, liveness: Liveness
     ) -> Poller:
         """Connect the tenants of one group: each has its own client and token, all share one gate."""
-        gate = Gate(tenants[0].rate_limit, self._clock)
+        gate = self._gates[group] = Gate(tenants[0].rate_limit, self._clock)
         lease = SoleOwner()
         polling = {
             tenant.name: TenantPolling(
                 tenant.name,
                 group,
                 self._client(tenant, gate, http),
-                tenant.poll,
-                tenant.max_staleness_s,
+                Care(tenant.poll, tenant.max_staleness_s, self._config.counters.hold_s, tenant.expect),
                 ledger=self._ledger,
                 board=self.board,
                 lease=lease,
@@ -152,16 +186,39 @@ class Exporter:
 
     async def begin(self) -> None:
         """Show what the ledger remembers and watch the configured jobs; no exchange is made yet."""
+        for group, gate in self._gates.items():
+            if stored := await self._ledger.open_window(group, self._clock.wall()):
+                gate.restore(stored)
+        states = await self._ledger.restore(map(_terms, self._config.tenants))
         for poller in self.pollers.values():
-            await poller.restore(self._ledger)
+            await poller.restore(states)
         for tenant in self._config.tenants:
+            self._watchlist.restore(tenant.name, [job.watched for job in states[tenant.name].jobs.values()])
             await self.watch(Source.CONFIG, tenant.name, configured_jobs(tenant))
+
+    def _page_served(self) -> None:
+        """Let the pollers see whether counters have shown their baseline now."""
+        for poller in self.pollers.values():
+            poller.wake()
+
+    async def leave(self) -> None:
+        """Leave the rate limit windows for the next process."""
+        for group, gate in self._gates.items():
+            await self._ledger.close_window(group, gate.export(), self._clock.wall())
 
     async def watch(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> None:
         """Make `jobs` all that `source` names for `tenant`."""
         delta = self._watchlist.replace(source, tenant, jobs)
         if delta.added or delta.removed:
             await self.pollers[self._groups[tenant]].watch(tenant, delta.added, delta.removed)
+
+
+def _cannot_start(error: StoreError) -> StartError:
+    return StartError(f"{error.message}; {error.cure}")
+
+
+def _terms(tenant: Tenant) -> Terms:
+    return Terms(tenant.name, tenant.former_names, tenant.retention_s, tenant.count_new_within_s)
 
 
 def _group(tenant: Tenant) -> Group:

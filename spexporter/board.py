@@ -1,15 +1,20 @@
 """The latest view of every tenant, in memory: what scrapes and pages for people read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from spexporter.domain.view import TenantView
 
 
 class LatestViews:
-    """Satisfies `spexporter.domain.ports.Board`. A scrape never waits for a poll, nor a poll for a scrape."""
+    """Satisfies `spexporter.domain.ports.Board`. A scrape never waits for a poll, nor a poll for a scrape.
 
-    def __init__(self) -> None:
+    `on_served` is called after each whole page.
+    """
+
+    def __init__(self, on_served: Callable[[], None] = lambda: None) -> None:
+        self._on_served = on_served
         self._views: dict[str, TenantView] = {}
+        self._shown: dict[str, int] = {}
         self._served: dict[str, int] = {}
         self.last_served_s: float | None = None
 
@@ -20,10 +25,12 @@ class LatestViews:
     def drop(self, tenant: str) -> None:
         """See `Board.drop`."""
         self._views.pop(tenant, None)
+        self._shown.pop(tenant, None)
         self._served.pop(tenant, None)
 
     def snapshot(self) -> Sequence[TenantView]:
         """See `Board.snapshot`."""
+        self._shown = {tenant: view.version for tenant, view in self._views.items()}
         return [self._views[tenant] for tenant in sorted(self._views)]
 
     def served(self, versions: Mapping[str, int], at_s: float) -> None:
@@ -31,7 +38,12 @@ class LatestViews:
         self.last_served_s = at_s
         for tenant, version in versions.items():
             self._served[tenant] = max(version, self._served.get(tenant, 0))
+        self._on_served()
 
     def served_version(self, tenant: str) -> int:
-        """Return the newest version of a tenant's view that a whole page has shown, 0 before the first."""
+        """See `Board.served_version`."""
         return self._served.get(tenant, 0)
+
+    def shown_version(self, tenant: str) -> int:
+        """See `Board.shown_version`."""
+        return self._shown.get(tenant, 0)

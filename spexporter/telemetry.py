@@ -22,6 +22,7 @@ from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Group
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+STORE_OPS = ("read", "write")
 SKIP_REASONS = ("budget", "backoff", "lease")
 _LATENESS_BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
 
@@ -29,7 +30,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 
 
 class Telemetry:
-    """Counts what happens to us; satisfies `spexporter.domain.ports.Exchanges`.
+    """Counts what happens to us; satisfies `Exchanges` and `StoreWatch` of `spexporter.domain.ports`.
 
     `families` is the table that names every metric and its labels.
     """
@@ -53,12 +54,17 @@ class Telemetry:
         self._reload_ok = self._new(Gauge, "spexporter_config_last_reload_successful")
         self._reload_time = self._new(Gauge, "spexporter_config_last_reload_success_timestamp_seconds")
         self._config_hash = self._new(Gauge, "spexporter_config_hash")
+        self._store_up = self._new(Gauge, "spexporter_store_up")
+        self._store_errors = self._new(Counter, "spexporter_store_errors_total")
         self._unknown = self._new(Counter, "spexporter_unknown_values_total")
         self._log_messages = self._new(Counter, "spexporter_log_messages_total")
         build = self._new(Gauge, "spexporter_build_info")
         build.labels(__version__, revision, platform.python_version()).set(1)
         for level in LOG_LEVELS:
             self._log_messages.labels(level)
+        self._store_up.set(1)
+        for op in STORE_OPS:
+            self._store_errors.labels(op)
         for reason in SKIP_REASONS:
             self._skipped.labels(reason)
 
@@ -107,6 +113,14 @@ class Telemetry:
     def unknown(self, field_name: str) -> None:
         """See `Exchanges.unknown`."""
         self._unknown.labels(field_name).inc()
+
+    def store_up(self, *, up: bool) -> None:
+        """See `StoreWatch.store_up`."""
+        self._store_up.set(up)
+
+    def store_failed(self, op: str) -> None:
+        """See `StoreWatch.store_failed`."""
+        self._store_errors.labels(op).inc()
 
     def started(self, late_s: float) -> None:
         """See `Pulse.started`."""

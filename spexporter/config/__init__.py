@@ -2,6 +2,6 @@
 
 from spexporter.config.load import load
 from spexporter.config.secret import Secret
-from spexporter.config.values import Config, JobEntry, MaxAnswer, Tenant
+from spexporter.config.values import Config, Counters, JobEntry, MaxAnswer, Store, Tenant
 
-__all__ = ["Config", "JobEntry", "MaxAnswer", "Secret", "Tenant", "load"]
+__all__ = ["Config", "Counters", "JobEntry", "MaxAnswer", "Secret", "Store", "Tenant", "load"]

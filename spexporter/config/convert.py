@@ -35,20 +35,39 @@ def duration(text: str) -> float:
     Raises:
         ValueError: The text is not such a duration.
     """
-    if not re.fullmatch(DURATION_PATTERN, text):
-        raise ValueError("must be a duration such as 500ms, 10s, 5m, 24h, 7d or 1h30m")
-    total_ms = sum(int(count) * _MILLISECONDS[unit] for count, unit in re.findall(r"([0-9]+)([a-z]+)", text))
+    total_ms = _milliseconds(text)
     if not 0 < total_ms <= _LONGEST_MS:
         raise ValueError("must be a duration above 0 and at most 100y")
     return total_ms / 1000
 
 
+def duration_or_zero(text: str) -> float:
+    """Return the seconds of a duration as `duration` does, or 0 for `0s`.
+
+    Raises:
+        ValueError: The text is not such a duration.
+    """
+    total_ms = _milliseconds(text)
+    if total_ms > _LONGEST_MS:
+        raise ValueError("must be a duration of at most 100y")
+    return total_ms / 1000
+
+
+def _milliseconds(text: str) -> int:
+    if not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError("must be a duration such as 500ms, 10s, 5m, 24h, 7d or 1h30m")
+    return sum(int(count) * _MILLISECONDS[unit] for count, unit in re.findall(r"([0-9]+)([a-z]+)", text))
+
+
 def show_duration(seconds: float) -> str:
-    """Write `seconds`, in whole milliseconds, as `duration` reads it: `5400.0` becomes `1h30m`; weeks are not used."""
+    """Write `seconds`, in whole milliseconds, as `duration` reads it: `5400.0` becomes `1h30m`.
+
+    Years are used where they leave no rest, weeks are not: nobody thinks of 400 days as `1y35d`.
+    """
     left_ms = round(seconds * 1000)
     parts = []
     for unit, unit_ms in _MILLISECONDS.items():
-        if unit != "w" and left_ms >= unit_ms:
+        if unit != "w" and left_ms >= unit_ms and not (unit == "y" and left_ms % unit_ms):
             parts.append(f"{left_ms // unit_ms}{unit}")
             left_ms %= unit_ms
     return "".join(parts) or "0s"

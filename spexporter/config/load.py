@@ -10,13 +10,14 @@ from pydantic import SecretStr
 
 from spexporter.config import rules
 from spexporter.config.mistakes import validate
-from spexporter.config.model import DefaultsSection, JobSection, TenantSection
+from spexporter.config.model import DefaultsSection, ExpectSection, JobSection, TenantSection
 from spexporter.config.nodes import Block, Complaints, Items, inherit
 from spexporter.config.read import read, read_text
 from spexporter.config.secret import Secret
-from spexporter.config.values import Config, JobEntry, MaxAnswer, Tenant
+from spexporter.config.values import Config, Counters, JobEntry, MaxAnswer, Store, Tenant
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.errors import ConfigError
+from spexporter.domain.job import Operation
 from spexporter.domain.schedule import Pace
 
 _SECRETS = frozenset({"client_secret", "client_secret_file"})
@@ -38,7 +39,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     problems = complaints.in_file_order()
     if problems or file is None:
         raise ConfigError(problems)
-    return Config(tuple(_tenant(tenant, path.parent) for tenant in file.tenants), _digest(text))
+    return Config(
+        tenants=tuple(_tenant(tenant, path.parent) for tenant in file.tenants),
+        digest=_digest(text),
+        store=Store(file.store.url, file.store.remember_counted),
+        counters=Counters(file.counters.hold, file.counters.created),
+    )
 
 
 def _inherited(root: Block) -> Block:
@@ -56,7 +62,7 @@ def _inheriting(tenant: Block, defaults: Block) -> Block:
     wanted = {
         key: node
         for key, node in defaults.entries.items()
-        if key in DefaultsSection.model_fields and key not in unwanted
+        if key in DefaultsSection.fields_by_key() and key not in unwanted
     }
     return inherit(tenant, replace(defaults, entries=wanted))
 
@@ -75,11 +81,20 @@ def _tenant(section: TenantSection, folder: Path) -> Tenant:
         timeout_s=section.timeout,
         max_staleness_s=section.max_staleness,
         max_answer=MaxAnswer(section.max_answer.results, section.max_answer.other),
+        retention_s=section.retention,
+        count_new_within_s=section.count_new_within,
+        expect=_expected(section.expect),
         proxy=section.proxy,
         ca_file=folder / section.ca_file if section.ca_file else None,
         allow_http=section.allow_http,
+        former_names=section.former_names,
         jobs=tuple(_job(job) for job in section.jobs),
     )
+
+
+def _expected(section: ExpectSection) -> Mapping[Operation, float]:
+    given_s = section.model_dump(by_alias=True, exclude_none=True)
+    return {Operation(key): seconds for key, seconds in given_s.items()}
 
 
 def _digest(text: str) -> int:

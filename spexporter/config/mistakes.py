@@ -59,8 +59,8 @@ def _kind(node: Node) -> str:
 
 
 def _unknown(key: str, section: type[Section]) -> str:
-    keys = list(section.model_fields)
-    if section is DefaultsSection and key in TenantSection.model_fields:
+    keys = list(section.fields_by_key())
+    if section is DefaultsSection and key in TenantSection.fields_by_key():
         return "cannot be inherited; write it in each tenant"
     near = difflib.get_close_matches(key, keys, n=1)
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here are {', '.join(keys)}"
@@ -71,7 +71,7 @@ def _section(steps: Sequence[str | int]) -> type[Section]:
     section: type[Section] = FileSection
     for step in steps:
         if isinstance(step, str):
-            section = _section_in(section.model_fields[step].annotation) or section
+            section = _section_in(section.fields_by_key()[step].annotation) or section
     return section
 
 

@@ -4,14 +4,16 @@ Each field is read from text. Rules that look at several keys are in `rules`.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from spexporter.config import convert, urls
-from spexporter.domain.job import Operation
+from spexporter.domain.job import SP_CONFIG_OPERATIONS, Operation
 
 API_VERSIONS = ("auto", "v1", "v2026", "v2025", "v2024", "beta")
 
@@ -44,7 +46,7 @@ def _secret(text: str) -> SecretStr:
 
 
 def _operation(text: str) -> Operation:
-    return Operation(_choice(*Operation)(text))
+    return Operation(_choice(*SP_CONFIG_OPERATIONS)(text))
 
 
 def _schema(kind: str, *alternatives: dict[str, object]) -> WithJsonSchema:
@@ -61,6 +63,7 @@ _URL: dict[str, object] = {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?:
 _DURATION = _schema("duration", _matching(convert.DURATION_PATTERN))
 
 Duration = Annotated[float, _read(convert.duration), _DURATION]
+DurationOrZero = Annotated[float, _read(convert.duration_or_zero), _DURATION]
 PollPause = Annotated[float, _read(convert.poll_pause), _DURATION]
 Size = Annotated[int, _read(convert.size), _schema("size", _matching(convert.SIZE_PATTERN))]
 Percent = Annotated[float, _read(convert.percent), _schema("percentage", _matching(convert.PERCENT_PATTERN))]
@@ -81,12 +84,13 @@ FilePath = Annotated[str, _read(convert.filled), _schema("path", _ANY_TEXT)]
 Hidden = Annotated[SecretStr, _read(_secret), _schema("text, never shown", _ANY_TEXT)]
 ApiUrl = Annotated[str, _read(urls.api_url), _schema("URL", _URL)]
 ProxyUrl = Annotated[str, _read(urls.proxy_url), _schema("proxy URL", _URL)]
+StoreUrl = Annotated[Path | None, _read(urls.store_path), _schema("store URL", _matching(urls.STORE_PATTERN))]
 ApiVersion = Annotated[str, _read(_choice(*API_VERSIONS)), _schema("choice", {"enum": list(API_VERSIONS)})]
-JobOperation = Annotated[Operation, _read(_operation), _schema("choice", {"enum": list(Operation)})]
+JobOperation = Annotated[Operation, _read(_operation), _schema("choice", {"enum": list(SP_CONFIG_OPERATIONS)})]
 
 
-def _key(meaning: str, default: str | None = None) -> Any:  # noqa: ANN401 - the default is text as in a file, read by pydantic
-    return Field(default=default, validate_default=True, description=meaning)
+def _key(meaning: str, default: str | None = None, *, spelled: str | None = None) -> Any:  # noqa: ANN401 - the default is text as in a file, read by pydantic
+    return Field(default=default, validate_default=True, description=meaning, alias=spelled)
 
 
 class Section(BaseModel):
@@ -100,7 +104,13 @@ class Section(BaseModel):
         if not isinstance(values, dict):
             return values
         # An unknown key is a mistake even with nothing after it.
-        return {key: value for key, value in values.items() if value is not None or key not in cls.model_fields}
+        known = cls.fields_by_key()
+        return {key: value for key, value in values.items() if value is not None or key not in known}
+
+    @classmethod
+    def fields_by_key(cls) -> dict[str, FieldInfo]:
+        """Return the fields under their keys in a file, in order."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 _ONE_HOST: JsonDict = {"oneOf": [{"required": ["org"]}, {"required": ["base_url"]}]}
@@ -143,6 +153,17 @@ class MaxAnswerSection(Section):
     other: Size = _key("The largest other answer", "1MiB")
 
 
+class ExpectSection(Section):
+    """`expect`; times in seconds."""
+
+    export: Duration | None = _key("The longest time between two successful exports")
+    import_: Duration | None = _key("The same for imports without errors", spelled="import")
+    backup: Duration | None = _key("The same for backups")
+    upload: Duration | None = _key("The same for uploads")
+    draft: Duration | None = _key("The same for drafts")
+    deploy: Duration | None = _key("The same for deploys")
+
+
 class JobSection(Section):
     """One entry of `jobs`; `max_age` in seconds."""
 
@@ -173,6 +194,13 @@ class DefaultsSection(Section):
         "After this long without a good answer the series of the tenant's unfinished jobs leave the page", "1h"
     )
     max_answer: MaxAnswerSection = Field(default=MaxAnswerSection(), description="Larger answers are refused")
+    retention: Duration = _key(
+        "How long an ended job keeps its own series, from when the exporter first saw its end", "7d"
+    )
+    count_new_within: Duration = _key(
+        "A job that had ended longer ago than this when its id was given counts, but not as an increase", "1h"
+    )
+    expect: ExpectSection = Field(default=ExpectSection(), description="How often each operation should succeed")
     proxy: ProxyUrl | None = _key("Ask through this proxy; `HTTPS_PROXY` and `NO_PROXY` are honoured too")
     ca_file: FilePath | None = _key("PEM certificates to trust beside the system's authorities")
     allow_http: Boolean = _key("Allow URLs without TLS to hosts other than this one", "false")
@@ -190,7 +218,30 @@ class TenantSection(DefaultsSection, _Identity):
 
     model_config = ConfigDict(json_schema_extra={**_ONE_HOST, **_ONE_SECRET})
 
+    former_names: tuple[Identifier, ...] = Field(
+        default=(), description="Names that the tenant had before; their counters and jobs become its own"
+    )
     jobs: tuple[JobSection, ...] = Field(default=(), description="The jobs to watch")
+
+
+class StoreSection(Section):
+    """`store`; `url` as the path of a file, None for memory alone; times in seconds."""
+
+    url: StoreUrl = _key("Where counters and ended jobs are kept over restarts", "sqlite:///spexporter.db")
+    remember_counted: Duration = _key(
+        "How long a counted job is known, since its id was last configured, listed or asked for;"
+        " at least the longest `retention`",
+        "400d",
+    )
+
+
+class CountersSection(Section):
+    """`counters`; times in seconds."""
+
+    hold: DurationOrZero = _key(
+        "How long a new series shows where it starts before it shows an increase; `0s`: on one whole page", "2m"
+    )
+    created: Boolean = _key("Add a `_created` series to every counter and histogram", "false")
 
 
 class FileSection(Section):
@@ -198,3 +249,5 @@ class FileSection(Section):
 
     defaults: DefaultsSection | None = _key("What all tenants inherit, key by key; a tenant's own keys win")
     tenants: tuple[TenantSection, ...] = Field(description="The tenants to watch", json_schema_extra={"minItems": 1})
+    store: StoreSection = Field(default=StoreSection(), description="What is kept over restarts, and where")
+    counters: CountersSection = Field(default=CountersSection(), description="How counters are shown")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from spexporter.domain.errors import Problem
 
 # No message repeats what stands under these keys: secrets, what may carry one, and what is mistaken for one.
-HIDDEN_KEYS = frozenset({"client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy"})
+HIDDEN_KEYS = frozenset({"client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "url"})
 
 _SHOWN_CHARACTERS = 80
 

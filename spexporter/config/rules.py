@@ -2,13 +2,15 @@
 
 import ssl
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import cast
 
 from pydantic import ValidationError
 
-from spexporter.config import urls
-from spexporter.config.model import RateLimitSection
-from spexporter.config.nodes import Block, Complaints, Items, Text, plain
+from spexporter.config import convert, urls
+from spexporter.config.model import DefaultsSection, RateLimitSection, Section, StoreSection
+from spexporter.config.nodes import Block, Complaints, Items, Node, Text, plain
 from spexporter.config.secret import read_secret
 
 NO_TENANT = "needs at least one tenant, with name, org, client_id and client_secret or client_secret_file"
@@ -31,7 +33,9 @@ def check(root: Block, folder: Path, complaints: Complaints) -> None:
         _encrypted(tenant, complaints)
         _unique_jobs(_blocks(tenant, "jobs"), complaints)
     _unique_names(tenants, complaints)
+    _former_names(tenants, complaints)
     _one_limit_per_client(tenants, complaints)
+    _remembered_long_enough(root, tenants, complaints)
 
 
 def _blocks(parent: Block, key: str) -> list[Block]:
@@ -98,6 +102,31 @@ def _unique_names(tenants: Sequence[Block], complaints: Complaints) -> None:
                 )
 
 
+def _former_names(tenants: Sequence[Block], complaints: Complaints) -> None:
+    """Note former names that are another tenant's, or are claimed twice: what was counted cannot go to two."""
+    present = {node.text: node for it in reversed(tenants) if isinstance(node := it.entries.get("name"), Text)}
+    claims: dict[str, tuple[Block, Text]] = {}
+    for tenant in tenants:
+        for node in _texts(tenant, "former_names"):
+            claimant, first = claims.setdefault(node.text, (tenant, node))
+            if node.text == tenant.text("name"):
+                wrong = "is the tenant's present name; list only names that it had before"
+            elif its_name := present.get(node.text):
+                wrong = f"is the name of the tenant on line {its_name.line}; leave it out or rename that tenant"
+            elif claimant is not tenant:
+                wrong = f"is claimed by {_called(claimant)} on line {first.line}; keep it in one of the two"
+            elif first is not node:
+                wrong = f"is listed on line {first.line}; keep one of the two"
+            else:
+                continue
+            complaints.about(node, f"{node.shown or 'this name'} {wrong}")
+
+
+def _texts(parent: Block, key: str) -> list[Text]:
+    items = parent.entries.get(key)
+    return [node for node in items.nodes if isinstance(node, Text)] if isinstance(items, Items) else []
+
+
 def _one_limit_per_client(tenants: Sequence[Block], complaints: Complaints) -> None:
     seen: dict[str, tuple[Block, RateLimitSection]] = {}
     for tenant in tenants:
@@ -121,6 +150,36 @@ def _rate_limit(tenant: Block) -> RateLimitSection | None:
     try:
         return RateLimitSection.model_validate(plain(node)) if node else RateLimitSection()
     except ValidationError:
+        return None
+
+
+def _remembered_long_enough(root: Block, tenants: Sequence[Block], complaints: Complaints) -> None:
+    """Note a job's series that would outlive the memory of its having been counted."""
+    store = root.entries.get("store")
+    memory = store.entries.get("remember_counted") if isinstance(store, Block) else None
+    remembered_s = _seconds(memory, StoreSection, "remember_counted")
+    retentions = [tenant.entries.get("retention") for tenant in tenants]
+    retained = [(_seconds(node, DefaultsSection, "retention") or 0, node) for node in retentions]
+    longest_s, longest = max(retained, key=itemgetter(0), default=(0, None))
+    if remembered_s is None or longest_s <= remembered_s:
+        return
+    if memory:
+        origin = f"line {longest.line}" if longest else "the default"
+        shown = convert.show_duration(longest_s)
+        complaints.about(memory, f"must be at least the longest `retention` ({shown}, {origin})", show=True)
+    else:  # Only a `retention` that is written can be longer than the default memory.
+        shown = convert.show_duration(remembered_s)
+        message = f"must be at most `store.remember_counted` ({shown} unless you say more there)"
+        complaints.about(cast("Node", longest), message, show=True)
+
+
+def _seconds(node: Node | None, section: type[Section], key: str) -> float | None:
+    """Return the duration under `key`, or its default where nothing is written; None for one that cannot be read."""
+    if node is None:
+        return convert.duration(section.model_fields[key].default)
+    try:
+        return convert.duration(node.text) if isinstance(node, Text) and not node.broken else None
+    except ValueError:
         return None
 
 

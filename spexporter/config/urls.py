@@ -2,8 +2,15 @@
 
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+STORE_PATTERN = r"sqlite://(/[^?#]*[^?#/])?"
+
+_STORES = (
+    "sqlite:///spexporter.db (in the working directory), sqlite:////var/lib/spexporter/spexporter.db (an absolute path)"
+    " or sqlite:// (memory alone)"
+)
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
 
@@ -31,6 +38,37 @@ def proxy_url(text: str) -> str:
     if url.path not in ("", "/") or "?" in text or "#" in text:
         raise ValueError("must name the proxy's host and port alone, such as http://proxy.example:3128")
     return text
+
+
+def store_path(text: str) -> Path | None:
+    """Return the path in the URL of an SQLite file, as it is written, or None for `sqlite://`: memory alone.
+
+    Raises:
+        ValueError: It is not such a URL, or cannot name a file.
+    """
+    scheme, found, rest = text.partition("://")
+    if re.fullmatch(r"postgres(ql)?(\+.*)?", scheme):
+        raise ValueError(f"must be {_STORES}; postgresql:// is not supported by this version")
+    if scheme != "sqlite" or not found:
+        raise ValueError(f"must be {_STORES}")
+    if wrong := _wrong_place(rest):
+        raise ValueError(wrong)
+    return Path(rest[1:]) if rest else None
+
+
+def _wrong_place(rest: str) -> str | None:
+    """Say what is wrong with what follows `sqlite://`."""
+    if "?" in rest or "#" in rest:
+        return "must end before the query and fragment (? and #)"
+    if rest.lstrip("/") == ":memory:":
+        return "must be sqlite://, without :memory:, to keep everything in memory alone"
+    if rest and not rest.startswith("/"):
+        return "must have three slashes before a path: sqlite:///spexporter.db, or four before an absolute one"
+    if not rest.isprintable() or rest != rest.rstrip():
+        return "must not hold a line break or control character, nor end with a blank"
+    if rest and rest.rpartition("/")[2] in {"", ".", ".."}:
+        return "must end with the name of a file, such as sqlite:///spexporter.db"
+    return None
 
 
 def needs_tls(url: str) -> bool:

@@ -26,6 +26,23 @@ class RateLimit:
         return max(1, math.floor(self.requests * self.use + _NOISE))
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """What a budget would otherwise forget between two processes; times are seconds from the moment it is taken.
+
+    `free_in_s` is when each place taken is free again, in order; `share` the part of our allowance left after a 429.
+    """
+
+    free_in_s: tuple[float, ...] = ()
+    paused_for_s: float = 0.0
+    share: float = 1.0
+
+    def later(self, by_s: float) -> "BudgetState":
+        """Return what is left of it `by_s` seconds later."""
+        free_in_s = tuple(in_s - by_s for in_s in self.free_in_s if in_s > by_s)
+        return BudgetState(free_in_s, max(0.0, self.paused_for_s - by_s), self.share)
+
+
 class RequestBudget:
     """Lets at most `limit.allowed` requests occupy any window of `limit.per_s` seconds.
 
@@ -91,6 +108,22 @@ class RequestBudget:
     def pause(self, until_s: float) -> None:
         """Let nothing start before `until_s`; a pause never gets shorter."""
         self._paused_until_s = max(self._paused_until_s, until_s)
+
+    def export(self, now_s: float) -> BudgetState:
+        """Return what the next process must know; places in flight count as answered now."""
+        in_flight = (self._window_s,) * self._in_flight
+        left_s = tuple(free_s - now_s for free_s in self._free_at if free_s > now_s)
+        return BudgetState(left_s + in_flight, max(0.0, self._paused_until_s - now_s), self._present_share(now_s))
+
+    def restore(self, state: BudgetState, now_s: float) -> None:
+        """Go on where another process has stopped; no place is held for longer than a window lasts."""
+        self._free_at.extend(sorted(now_s + min(in_s, self._window_s) for in_s in state.free_in_s))
+        self.pause(now_s + min(state.paused_for_s, LONGEST_PAUSE_S))
+        self._share, self._share_since_s = state.share, now_s
+
+    def spend(self, now_s: float) -> None:
+        """Take every place until a window from now: nobody knows what a process that was killed has used."""
+        self._free_at.extend([now_s + self._window_s] * self.limit.allowed)
 
     @property
     def paused_until_s(self) -> float:

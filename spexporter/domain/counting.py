@@ -25,12 +25,32 @@ class SeriesKey(NamedTuple):
     labels: tuple[str, ...]
 
 
+class Exemplar(NamedTuple):
+    """A job that a counter counted: how much it added, or took in seconds, and when we counted it (Unix seconds)."""
+
+    job_id: str
+    value: float
+    at_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One counter: its value, and the newest value that a page may have shown."""
+    """One counter: its value, and the newest value that a page may have shown.
+
+    `late` is the part of `value` that no page ever shows: it was there before we could tell, and would look like an
+    increase. `created_s` is when the counter began at 0 (Unix seconds), None where it began elsewhere or earlier.
+    """
 
     value: float = 0.0
     published: float = 0.0
+    late: float = 0.0
+    exemplar: Exemplar | None = None
+    created_s: float | None = None
+
+    @property
+    def due(self) -> float:
+        """What pages are to show in the end."""
+        return self.value - self.late
 
 
 TYPE_COUNTERS = (IMPORT_ERRORS, IMPORT_WARNINGS, IMPORTED_OBJECTS)
@@ -74,6 +94,19 @@ def result_counted(outcome: Outcome, result: ImportResult | None) -> Mapping[Ser
             added[SeriesKey(IMPORT_WARNINGS, (object_type,))] = counts.warnings
             added[SeriesKey(IMPORTED_OBJECTS, (object_type,))] = counts.objects
     return added
+
+
+def exemplars(job: Job, increments: Mapping[SeriesKey, float], at_s: float) -> Mapping[SeriesKey, Exemplar]:
+    """Return the exemplars that `job` leaves where it added `increments`; a histogram has it in one bucket only."""
+    found = {
+        key: Exemplar(job.key.job_id, amount, at_s)
+        for key, amount in increments.items()
+        if key.name in TYPE_COUNTERS and amount > 0
+    }
+    bucket = next((key for key in increments if key.name == f"{RUN_SECONDS}_bucket"), None)
+    if bucket is not None and job.duration_s is not None:
+        found[bucket] = Exemplar(job.key.job_id, job.duration_s, at_s)
+    return found
 
 
 def _run_buckets(operation: Operation) -> Iterator[SeriesKey]:

@@ -4,6 +4,7 @@
 SpexporterError
 - ConfigError             the operator edits the file; exit status 2; carries every problem
 - StartError              the program cannot start here (a port in use …); exit status 1
+- StoreError              the ledger's store cannot be read or written now; polling goes on without it
 - TenantError             one exchange failed; its `reason` is the label value; polling goes on
   + TenantUnreachable       no answer: DNS, connect, TLS, connection lost
   + TenantTimeout           no whole answer in time
@@ -53,6 +54,15 @@ class ConfigError(SpexporterError):
 
 class StartError(SpexporterError):
     """The program cannot start; the message says which flag or file to change."""
+
+
+class StoreError(SpexporterError):
+    """The store cannot be read or written; `cure` says what an operator can do about it."""
+
+    def __init__(self, message: str, *, cure: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
 
 
 class TenantError(SpexporterError):

@@ -1,5 +1,6 @@
 """A job: what we were asked to watch, what we have seen of it, and what we believe."""
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -11,6 +12,14 @@ class Operation(StrEnum):
 
     EXPORT = "export"
     IMPORT = "import"
+    BACKUP = "backup"
+    UPLOAD = "upload"
+    DRAFT = "draft"
+    DEPLOY = "deploy"
+
+
+# Those whose jobs are watched by an id that we are given; the others are Configuration Hub's.
+SP_CONFIG_OPERATIONS = (Operation.EXPORT, Operation.IMPORT)
 
 
 class JobState(StrEnum):
@@ -69,7 +78,8 @@ class WatchedJob:
 class Observation:
     """One decoded answer about one job.
 
-    Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours.
+    Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours, and
+    `tenant_offset_s` is what the tenant's clock was ahead of ours then.
     `raw_state` is the tenant's own word, empty where it knows no such job; `reported_id` is the `jobId` of the answer,
     which can differ from the one asked for.
     """
@@ -85,6 +95,7 @@ class Observation:
     message: str = ""
     description: str = ""
     reported_id: str = ""
+    tenant_offset_s: float = 0.0
 
     @property
     def ended_s(self) -> float | None:
@@ -96,12 +107,20 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What we believe about one watched job. The end is frozen as it was when the final state was first seen."""
+    """What we believe about one watched job. The end is frozen as it was when the final state was first seen.
+
+    `given_s` is when its id was first given to us, and `missing_s` since when the tenant knows no such job (our clock).
+    A `late` job had ended long before it was given to us. A missing one that has `left` is not shown any more.
+    """
 
     watched: WatchedJob
+    given_s: float | None = None
     latest: Observation | None = None
+    missing_s: float | None = None
+    left: bool = False
     ended_s: float | None = None
     end_seen_s: float | None = None
+    late: bool = False
     outcome: Outcome | None = None
     result: ImportResult | None = None
 
@@ -121,6 +140,11 @@ class Job:
         return self.latest is not None and self.end_seen_s is None and self.state is not JobState.NOT_FOUND
 
     @property
+    def settled(self) -> bool:
+        """Whether nothing is left to ask: the job has ended and, for an import, its result has an outcome."""
+        return self.end_seen_s is not None and (self.key.operation is not Operation.IMPORT or self.outcome is not None)
+
+    @property
     def preview(self) -> bool | None:
         """Whether the import is a dry run: as declared, else as its result shows, None while unknown."""
         if self.key.operation is Operation.EXPORT:
@@ -136,21 +160,42 @@ class Job:
             return None
         return seconds_between(self.latest.created_s, self.ended_s)
 
+    def under(self, key: JobKey) -> "Job":
+        """Return the same job by another name: its tenant has got a new one."""
+        latest = replace(self.latest, key=key) if self.latest else None
+        return replace(self, watched=replace(self.watched, key=key), latest=latest)
+
     def outcome_of(self, result: ImportResult) -> Outcome:
         """Say whether `result` counts: a dry run, as declared or else as it shows itself, changes nothing."""
         preview = result.preview if self.watched.preview is None else self.watched.preview
         return Outcome.PREVIEW if preview else Outcome.COUNTED
 
-    def seen(self, observation: Observation) -> "Job":
-        """Return what we believe after one more observation. An ended job does not change any more."""
+    def seen(self, observation: Observation, count_new_within_s: float = math.inf) -> "Job":
+        """Return what we believe after one more observation. An ended job does not change any more.
+
+        It is late where its end was more than `count_new_within_s` before its id was given to us.
+        """
         if self.end_seen_s is not None:
             return self
-        if observation.state is JobState.NOT_FOUND and self.latest:
+        if observation.state is JobState.NOT_FOUND:
             # A 404 tells nothing but itself: what was known of the job stays.
-            return replace(self, latest=replace(self.latest, state=observation.state))
+            latest = replace(self.latest, state=observation.state) if self.latest else observation
+            missing_s = observation.observed_s if self.missing_s is None else self.missing_s
+            return replace(self, latest=latest, missing_s=missing_s)
+        found = replace(self, latest=observation, missing_s=None, left=False)
         if not observation.state.ended:
-            return replace(self, latest=observation)
-        return replace(self, latest=observation, ended_s=observation.ended_s, end_seen_s=observation.observed_s)
+            return found
+        return replace(
+            found,
+            ended_s=observation.ended_s,
+            end_seen_s=observation.observed_s,
+            late=self._given_late(observation, count_new_within_s),
+        )
+
+    def _given_late(self, observation: Observation, within_s: float) -> bool:
+        if self.given_s is None or observation.ended_s is None:
+            return False
+        return self.given_s + observation.tenant_offset_s - observation.ended_s > within_s
 
 
 def seconds_between(start_s: float, end_s: float) -> float:

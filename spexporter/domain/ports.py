@@ -3,12 +3,15 @@
 Later capabilities replace the bodies behind these Protocols, not their callers.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NewType, Protocol
 
+from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import SeriesKey
-from spexporter.domain.job import JobKey, Observation, WatchedJob
+from spexporter.domain.job import JobKey, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportResult, Outcome
 from spexporter.domain.view import TenantState, TenantView
 
@@ -27,28 +30,107 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All that one poll, or one change of what is watched, may cause: applied whole or not at all."""
+    """All that one poll, or one change of what is watched, may cause: applied whole or not at all.
+
+    `at_s` is when it happens (Unix seconds, our clock); `answered_s` and `tenant_offset_s` are the tenant's last good
+    answer and how far its clock is ahead of ours. `operations` and `object_types` have counters from now on.
+    `unseen` are counters that no page has shown: only they can take in what is late without looking like an increase.
+    """
 
     added: tuple[WatchedJob, ...] = ()
     removed: tuple[JobKey, ...] = ()
-    object_types: frozenset[str] = field(default_factory=frozenset)
+    operations: frozenset[Operation] = frozenset()
+    object_types: frozenset[str] = frozenset()
     observations: tuple[Observation, ...] = ()
     results: tuple[Counted, ...] = ()
+    unseen: AbstractSet[SeriesKey] = frozenset()
+    at_s: float | None = None
+    answered_s: float | None = None
+    tenant_offset_s: float | None = None
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it must be in the store before a page shows it; what a running job says can wait a little."""
+        ended = any(observation.state.ended for observation in self.observations)
+        return ended or bool(self.added or self.removed or self.operations or self.object_types or self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the ledger must know of a tenant's configuration; times in seconds.
+
+    What is stored under `former_names` becomes this tenant's.
+    """
+
+    tenant: str
+    former_names: tuple[str, ...] = ()
+    retention_s: float = math.inf
+    count_new_within_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWindow:
+    """The rate limit windows of one client id as a clean stop left them, by API version.
+
+    `clean` is False where the process before this one had no time to leave them: they are to be taken as just spent.
+    """
+
+    clean: bool
+    windows: Mapping[str, BudgetState] = field(default_factory=dict)
 
 
 class Ledger(Protocol):
     """Durable memory: which jobs are watched, what was seen, and what was counted. Every method is idempotent."""
 
-    async def restore(self, tenants: Iterable[str]) -> Mapping[str, TenantState]:
-        """Return what is known of each tenant, an empty state for one never met."""
+    async def restore(self, terms: Iterable[Terms]) -> Mapping[str, TenantState]:
+        """Return what is known of each tenant, an empty state for one never met.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
         ...
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
-        """Apply `change` in one transaction and return the tenant's state after it."""
+        """Apply `change` in one transaction and return the tenant's state after it.
+
+        While the store cannot be written the change is kept in memory and written later.
+
+        Raises:
+            StoreError: it is not known whether jobs that are added were counted before; nothing was applied.
+        """
         ...
 
     async def publish(self, tenant: str, upto: Mapping[SeriesKey, float], *, fence: int) -> TenantState:
-        """Allow pages to show these values, durably, before any page does; return the tenant's state after it."""
+        """Allow pages to show these values, durably, before any page does; return the tenant's state after it.
+
+        While the store cannot be written nothing is allowed.
+        """
+        ...
+
+    async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
+        """Take the rate limit windows of `group` out of the store, as they are now (Unix seconds).
+
+        None where the group was never met. From then on they are as good as spent, until `close_window`.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+        """
+        ...
+
+    async def close_window(self, group: Group, windows: Mapping[str, BudgetState], now_s: float) -> None:
+        """Leave the windows of `group` for the next process."""
+        ...
+
+
+class StoreWatch(Protocol):
+    """Hears how the store does, so that telemetry can show it."""
+
+    def store_up(self, *, up: bool) -> None:
+        """Take note of whether the store works."""
+        ...
+
+    def store_failed(self, op: str) -> None:
+        """Take note of a failure; `op` is `read` or `write`."""
         ...
 
 
@@ -77,6 +159,14 @@ class Board(Protocol):
 
     def served(self, versions: Mapping[str, int], at_s: float) -> None:
         """Take note that a whole page with these views has left, after its last byte (Unix seconds)."""
+        ...
+
+    def served_version(self, tenant: str) -> int:
+        """Return the newest version of a tenant's view that a whole page has shown, 0 before the first."""
+        ...
+
+    def shown_version(self, tenant: str) -> int:
+        """Return the newest version of a tenant's view that a page has begun to show, 0 before the first."""
         ...
 
 

@@ -25,6 +25,11 @@ class TenantTime:
     low_s: float
     high_s: float
 
+    @classmethod
+    def around(cls, difference_s: float) -> "TenantTime":
+        """Return what is known where only a difference was stored: no better than one answer would tell."""
+        return cls(difference_s - 0.5, difference_s + 0.5)
+
     def at(self, monotonic_s: float) -> float:
         """Return the tenant's Unix time at a moment of our monotonic clock."""
         return monotonic_s + (self.low_s + self.high_s) / 2

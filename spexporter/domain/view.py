@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from spexporter.domain.breaker import BreakerState
 from spexporter.domain.counting import Cell, SeriesKey
+from spexporter.domain.durations import Usual
 from spexporter.domain.job import Job, JobKey, Operation, seconds_between
 from spexporter.domain.tenanttime import Moment, TenantTime
 
@@ -57,18 +58,27 @@ class TenantHealth:
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """What the ledger knows of one tenant: its watched jobs, its counters, and when each operation last succeeded."""
+    """What the ledger knows of one tenant: its watched jobs, its counters, and how each operation does.
+
+    `successes` are the ends of the newest ones, by the tenant's clock; `last_answer_s` is by ours, and
+    `tenant_offset_s` how far the tenant's clock was ahead of it then. The first job leaves the pages at `leaves_s`.
+    """
 
     jobs: Mapping[JobKey, Job] = field(default_factory=dict)
     totals: Mapping[SeriesKey, Cell] = field(default_factory=dict)
     successes: Mapping[Operation, float] = field(default_factory=dict)
+    usual: Mapping[Operation, Usual] = field(default_factory=dict)
+    last_answer_s: float | None = None
+    tenant_offset_s: float | None = None
+    leaves_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class TenantView:
     """Everything that pages show of one tenant; `version` grows with every change.
 
-    `next_try_monotonic_s` is when a tenant in trouble is asked again, None where it is asked as usual.
+    `expect` is how often each operation is expected to succeed, in seconds. `next_try_monotonic_s` is when a tenant in
+    trouble is asked again, None where it is asked as usual.
     """
 
     tenant: str
@@ -76,6 +86,7 @@ class TenantView:
     state: TenantState
     health: TenantHealth
     max_staleness_s: float = math.inf
+    expect: Mapping[Operation, float] = field(default_factory=dict)
     breaker: BreakerState = BreakerState.CLOSED
     next_try_monotonic_s: float | None = None
 
@@ -85,9 +96,9 @@ class TenantView:
         return since_s is not None and now.monotonic_s - since_s > self.max_staleness_s
 
     def shown_jobs(self, now: Moment) -> Iterable[Job]:
-        """Return the jobs of which something can be said: all, or those that have ended while the tenant is stale."""
-        jobs = self.state.jobs.values()
-        return [job for job in jobs if job.end_seen_s is not None] if self.stale(now) else jobs
+        """Return the jobs of which something is to be said; only those that have ended while the tenant is stale."""
+        unfinished = not self.stale(now)
+        return [job for job in self.state.jobs.values() if not job.left and (unfinished or job.end_seen_s is not None)]
 
     def elapsed_s(self, job: Job, now: Moment) -> float | None:
         """Return how long `job` has run or took, in seconds, None where that is not known."""

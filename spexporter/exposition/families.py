@@ -165,11 +165,25 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         samples.run_seconds,
     ),
     TenantFamily(
+        "spconfig_job_usual_duration_seconds",
+        "gauge",
+        ("tenant", "operation", "level"),
+        "How long COMPLETE jobs of late took: half of them (p50), or 95 of 100 (p95), took at most this.",
+        samples.usual_duration,
+    ),
+    TenantFamily(
         "spconfig_last_success_timestamp_seconds",
         "gauge",
         ("tenant", "operation"),
         "End of the newest COMPLETE job that is no preview, and for imports has a result without errors.",
         samples.last_success,
+    ),
+    TenantFamily(
+        "spconfig_expected_interval_seconds",
+        "gauge",
+        ("tenant", "operation"),
+        "How often a success is expected; from expect in the configuration.",
+        samples.expected_interval,
     ),
     TenantFamily(
         "spconfig_tenant_up",
@@ -296,6 +310,13 @@ OWN_FAMILIES: tuple[Family, ...] = (
         (),
         "48 bits of a digest of the configuration file: equal numbers, equal files.",
     ),
+    Family(
+        "spexporter_store_up",
+        "gauge",
+        (),
+        "Whether the store can be read and written; while it cannot, counters stand still and nothing else does.",
+    ),
+    Family("spexporter_store_errors_total", "counter", ("op",), "Failures to read or write the store."),
     Family(
         "spexporter_unknown_values_total",
         "counter",

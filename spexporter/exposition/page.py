@@ -8,11 +8,13 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
 from spexporter.exposition.families import TENANT_FAMILIES, TenantFamily
 from spexporter.exposition.negotiate import Form
+from spexporter.exposition.samples import Row
 
 
 class Page(Protocol):
@@ -26,10 +28,14 @@ class Page(Protocol):
 
 
 class CollectorPage:
-    """Satisfies `Page` with prometheus-client; our own metrics come from `own`."""
+    """Satisfies `Page` with prometheus-client; our own metrics come from `own`.
 
-    def __init__(self, own: CollectorRegistry) -> None:
+    With `created`, the `_created` series tell when each counter began at 0, where that is known.
+    """
+
+    def __init__(self, own: CollectorRegistry, *, created: bool = False) -> None:
         self._own = own
+        self._created = created
 
     def parts(
         self, views: Sequence[TenantView], form: Form, now: Moment, keep: frozenset[str] | None = None
@@ -37,8 +43,10 @@ class CollectorPage:
         """See `Page.parts`: one piece."""
         metrics = [
             *(_metric(family, views, now) for family in TENANT_FAMILIES),
-            *map(_without_created, self._own.collect()),
+            *self._own.collect(),
         ]
+        if not self._created:
+            metrics = [_without_created(metric) for metric in metrics]
         if keep is not None:
             metrics = [kept for metric in metrics if (kept := _only(metric, keep)).samples]
         generate = generate_openmetrics if form is Form.OPENMETRICS else generate_text
@@ -56,18 +64,25 @@ class _Fixed(Collector):
 
 
 def _metric(family: TenantFamily, views: Iterable[TenantView], now: Moment) -> Metric:
-    metric = Metric(
-        family.name.removesuffix("_total") if family.type == "counter" else family.name, family.help, family.type
-    )
-    name = family.name
+    base = family.name.removesuffix("_total") if family.type == "counter" else family.name
+    metric = Metric(base, family.help, family.type)
     for view in views:
-        for labels, value, suffix in family.rows(view, now):
-            metric.add_sample(name + suffix, {"tenant": view.tenant, **dict(labels)}, value)
+        for row in family.rows(view, now):
+            labels = {"tenant": view.tenant, **dict(row.labels)}
+            metric.add_sample(family.name + row.suffix, labels, row.value, exemplar=_exemplar(row))
+            if row.created_s is not None:
+                metric.add_sample(f"{base}_created", labels, row.created_s)
     return metric
 
 
+def _exemplar(row: Row) -> Exemplar | None:
+    if row.exemplar is None:
+        return None
+    return Exemplar({"job_id": row.exemplar.job_id}, row.exemplar.value, row.exemplar.at_s)
+
+
 def _without_created(metric: Metric) -> Metric:
-    """Leave out `_created` series: they double the counters and are of no use to Prometheus 2."""
+    """Leave out `_created` series, which double the counters."""
     return _replaced(metric, [sample for sample in metric.samples if not sample.name.endswith("_created")])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from spexporter.domain import counting
+from spexporter.domain.counting import Exemplar
 from spexporter.domain.job import Job, JobState, Operation
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
@@ -17,11 +18,16 @@ _LONGEST_LABEL = 120
 
 
 class Row(NamedTuple):
-    """One sample; `suffix` is what a histogram's sample adds to the family's name."""
+    """One sample; `suffix` is what a histogram's sample adds to the family's name.
+
+    `created_s` is when the counter, or the histogram whose last sample this is, began at 0 (Unix seconds).
+    """
 
     labels: tuple[tuple[str, str], ...]
     value: float
     suffix: str = ""
+    exemplar: Exemplar | None = None
+    created_s: float | None = None
 
 
 def _job_labels(job: Job) -> tuple[tuple[str, str], ...]:
@@ -115,7 +121,9 @@ def cells(name: str, *labels: str) -> Callable[[TenantView, Moment], Iterator[Ro
         del now
         for key, cell in view.state.totals.items():
             if key.name == name:
-                yield Row(tuple(zip(labels, key.labels, strict=True)), cell.published)
+                exemplar = cell.exemplar if cell.published == cell.due else None
+                found = tuple(zip(labels, key.labels, strict=True))
+                yield Row(found, cell.published, exemplar=exemplar, created_s=cell.created_s)
 
     return rows
 
@@ -123,19 +131,37 @@ def cells(name: str, *labels: str) -> Callable[[TenantView, Moment], Iterator[Ro
 def run_seconds(view: TenantView, now: Moment) -> Iterator[Row]:
     """A classic histogram for each operation: buckets, count and sum."""
     buckets = cells(f"{counting.RUN_SECONDS}_bucket", "operation", "le")
-    sums = {labels: value for labels, value, _ in cells(f"{counting.RUN_SECONDS}_sum", "operation")(view, now)}
-    for labels, value, _ in buckets(view, now):
-        yield Row(labels, value, "_bucket")
-        if labels[1][1] == "+Inf":  # the last one: OpenMetrics wants all samples of one histogram together
-            yield Row(labels[:1], value, "_count")
-            yield Row(labels[:1], sums[labels[:1]], "_sum")
+    sums = {row.labels: row for row in cells(f"{counting.RUN_SECONDS}_sum", "operation")(view, now)}
+    for bucket in buckets(view, now):
+        yield bucket._replace(suffix="_bucket", created_s=None)
+        operation, bound = bucket.labels
+        if bound[1] == "+Inf":  # the last one: OpenMetrics wants all samples of one histogram together
+            yield Row((operation,), bucket.value, "_count")
+            yield sums[operation,]._replace(suffix="_sum")
+
+
+def usual_duration(view: TenantView, now: Moment) -> Iterator[Row]:
+    """Two rows for each operation of which enough runs are known."""
+    del now
+    for operation, usual in view.state.usual.items():
+        yield Row((("operation", operation), ("level", "p50")), usual.p50_s)
+        yield Row((("operation", operation), ("level", "p95")), usual.p95_s)
+
+
+def expected_interval(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each operation of which a success is expected every so often."""
+    del now
+    for operation, interval_s in view.expect.items():
+        yield Row((("operation", operation),), interval_s)
 
 
 def jobs(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each state of each operation that the tenant has a job of; nobody observes what is stale."""
     shown = {job.key for job in view.shown_jobs(now)}
     found = Counter(
-        (job.key.operation, (job.state if job.key in shown else None) or UNOBSERVED) for job in view.state.jobs.values()
+        (job.key.operation, (job.state if job.key in shown else None) or UNOBSERVED)
+        for job in view.state.jobs.values()
+        if not job.left
     )
     for operation in sorted({operation for operation, _ in found}):
         for state in (*JobState, UNOBSERVED):

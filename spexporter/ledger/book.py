@@ -1,20 +1,61 @@
-"""What one tenant's change does to its jobs and counters: the rules of counting once, without any storage."""
+"""What a change does to one tenant's jobs and counters: the rules of counting once, without any storage."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from spexporter.domain.counting import (
     Cell,
     SeriesKey,
+    exemplars,
     finished,
     object_type_baseline,
     operation_baseline,
     result_counted,
 )
+from spexporter.domain.durations import learned, usual
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
-from spexporter.domain.ports import Change, Counted
+from spexporter.domain.ports import Change, Counted, Terms
 from spexporter.domain.result import Outcome
 from spexporter.domain.view import TenantState
+from spexporter.ledger.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A job as it is stored. Of one that has left the pages for ever only `wanted_s` is left, and `job` is None.
+
+    `wanted_s` is when its id was last configured, listed or asked for; at `leaves_s`, where nothing is left to ask, it
+    leaves the pages (Unix seconds).
+    """
+
+    job: Job | None
+    watched: bool
+    wanted_s: float = 0.0
+    leaves_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is stored of a tenant as a whole; `runs_s` are the newest durations, oldest first."""
+
+    successes: Mapping[Operation, float] = field(default_factory=dict)
+    runs_s: Mapping[Operation, tuple[float, ...]] = field(default_factory=dict)
+    last_answer_s: float | None = None
+    tenant_offset_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All of one tenant that is to be stored together, or is stored."""
+
+    jobs: Mapping[JobKey, Remembered] = field(default_factory=dict)
+    cells: Mapping[SeriesKey, Cell] = field(default_factory=dict)
+    facts: Facts | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.jobs or self.cells or self.facts)
 
 
 class Book:
@@ -23,71 +64,208 @@ class Book:
     A job that is not watched any more is kept aside: watched again, it is neither asked for nor counted anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, terms: Terms, rows: Rows | None = None) -> None:
+        rows = rows or Rows()
+        self._terms = terms
+        self.facts = rows.facts or Facts()
+        self._tally = Tally(rows.cells)
         self._jobs: dict[JobKey, Job] = {}
-        self._aside: dict[JobKey, Job] = {}
-        self._totals: dict[SeriesKey, Cell] = {}
-        self._successes: dict[Operation, float] = {}
+        self._aside: dict[JobKey, Remembered] = {}
+        self._leaving: list[tuple[float, str, JobKey]] = []
+        self._leaves_s: dict[JobKey, float] = {}
+        self._changed: set[JobKey] = set()
+        self._facts_changed = False
+        self.recall(rows.jobs)
 
     def state(self) -> TenantState:
         """Return an immutable copy of what is watched and counted."""
-        return TenantState(dict(self._jobs), dict(self._totals), dict(self._successes))
+        facts = self.facts
+        learnt = {operation: usual(runs_s) for operation, runs_s in facts.runs_s.items()}
+        return TenantState(
+            jobs=dict(self._jobs),
+            totals=self._tally.cells,
+            successes=dict(facts.successes),
+            usual={operation: found for operation, found in learnt.items() if found},
+            last_answer_s=facts.last_answer_s,
+            tenant_offset_s=facts.tenant_offset_s,
+            leaves_s=self._leaving[0][0] if self._leaving else math.inf,
+        )
+
+    def knows(self, key: JobKey) -> bool:
+        """Whether a job need not be recalled from the store."""
+        return key in self._jobs or key in self._aside
+
+    def recall(self, remembered: Mapping[JobKey, Remembered]) -> None:
+        """Know again what the store remembers of jobs."""
+        for key, row in remembered.items():
+            if row.watched and row.job:
+                self._enter(row.job)
+            else:
+                self._aside[key] = row
 
     def apply(self, change: Change) -> None:
         """Apply `change`; applying it again changes nothing."""
         for key in change.removed:
-            if job := self._jobs.pop(key, None):
-                self._aside[key] = job
+            self._forget(key, change)
+        for operation in change.operations:
+            self._tally.begin(operation_baseline(operation), change.at_s)
         for watched in change.added:
-            self._watch(watched)
+            self._watch(watched, change)
         for object_type in change.object_types:
-            self._begin(object_type_baseline(object_type))
+            self._tally.begin(object_type_baseline(object_type), change.at_s)
         for observation in change.observations:
-            self._observe(observation)
+            self._observe(observation, change)
         for counted in change.results:
-            self._count(counted)
+            self._count(counted, change)
+        self._answered(change)
+        self._let_go(change)
 
     def publish(self, upto: Mapping[SeriesKey, float]) -> None:
-        """Move what pages may show up to these values, never back."""
-        for key, value in upto.items():
-            cell = self._totals[key]
-            self._totals[key] = replace(cell, published=max(cell.published, value))
+        """Move what pages may show up to these values, as soon as that is stored."""
+        self._tally.publish(upto)
 
-    def _watch(self, watched: WatchedJob) -> None:
-        known = self._jobs.get(watched.key) or self._aside.pop(watched.key, None) or Job(watched)
-        self._jobs[watched.key] = replace(known, watched=watched)
-        self._begin(operation_baseline(watched.key.operation))
+    def adopt(self, other: "Book") -> None:
+        """Take over what is known under a former name."""
+        for key, row in other.remembered().items():
+            ours = replace(key, tenant=self._terms.tenant)
+            if not self.knows(ours):
+                self.recall({ours: replace(row, job=row.job and row.job.under(ours))})
+                self._changed.add(ours)
+        self._tally.adopt(other.state().totals)
+        theirs, mine = other.facts, self.facts
+        newest = {**theirs.successes, **mine.successes}
+        for operation, ended_s in theirs.successes.items():
+            newest[operation] = max(ended_s, newest[operation])
+        runs_s = {**theirs.runs_s, **mine.runs_s}
+        self._set(successes=newest, runs_s=runs_s, last_answer_s=mine.last_answer_s or theirs.last_answer_s)
 
-    def _observe(self, observation: Observation) -> None:
-        job = self._jobs.get(observation.key)
-        if job is None or job.end_seen_s is not None:
+    def remembered(self) -> Mapping[JobKey, Remembered]:
+        """Return every job that is known, watched or not."""
+        return {key: row for key in (*self._aside, *self._jobs) if (row := self._row(key))}
+
+    def changed(self) -> Rows:
+        """Return what is to be stored, and call it stored: `unwritten` takes it back."""
+        jobs = {key: row for key in self._changed if (row := self._row(key))}
+        rows = Rows(jobs, self._tally.changed(), self.facts if self._facts_changed else None)
+        self._changed.clear()
+        self._facts_changed = False
+        return rows
+
+    def unwritten(self, rows: Rows) -> None:
+        """Take note that `rows` could not be stored."""
+        self._changed.update(rows.jobs)
+        self._tally.unwritten(rows.cells)
+        self._facts_changed |= rows.facts is not None
+
+    def written(self, rows: Rows, *, forget: bool = False) -> None:
+        """Take note that `rows` are stored; with `forget`, jobs kept aside need no place in memory any more."""
+        self._tally.written(rows.cells)
+        if forget:
+            self._aside = {key: row for key, row in self._aside.items() if key in self._changed}
+
+    def rewrite(self) -> None:
+        """Take note that nothing is stored any more."""
+        self._changed.update(self._jobs, self._aside)
+        self._tally.rewrite()
+        self._facts_changed = True
+
+    def prune(self, wanted_since_s: float) -> None:
+        """Forget the jobs kept aside that nobody has wanted for long."""
+        kept = {key: row for key, row in self._aside.items() if row.wanted_s >= wanted_since_s or row.watched}
+        self._aside = kept
+
+    def _watch(self, watched: WatchedJob, change: Change) -> None:
+        self._tally.begin(operation_baseline(watched.key.operation), change.at_s)
+        aside = self._aside.pop(watched.key, None)
+        self._changed.add(watched.key)
+        if aside and not aside.job:
+            self._aside[watched.key] = Remembered(None, watched=True, wanted_s=change.at_s or aside.wanted_s)
             return
-        job = self._jobs[observation.key] = job.seen(observation)
+        known = self._jobs.get(watched.key) or (aside and aside.job) or Job(watched, given_s=change.at_s)
+        self._put(replace(known, watched=watched))
+
+    def _forget(self, key: JobKey, change: Change) -> None:
+        if row := self._row(key):
+            self._aside[key] = replace(row, watched=False, wanted_s=change.at_s or 0.0)
+            self._jobs.pop(key, None)
+            self._leaves_s.pop(key, None)
+            self._changed.add(key)
+
+    def _observe(self, observation: Observation, change: Change) -> None:
+        before = self._jobs.get(observation.key)
+        if before is None or before.end_seen_s is not None:
+            return
+        job = before.seen(observation, self._terms.count_new_within_s)
+        self._put(job)
         if job.end_seen_s is None:
             return
-        self._add(finished(job))
+        self._add(job, finished(job), change)
+        if job.state is JobState.COMPLETE and job.duration_s is not None:
+            operation = job.key.operation
+            runs_s = learned(self.facts.runs_s.get(operation, ()), job.duration_s)
+            self._set(runs_s={**self.facts.runs_s, operation: runs_s})
         if job.key.operation is Operation.EXPORT:
             self._succeed(job)
 
-    def _count(self, counted: Counted) -> None:
+    def _count(self, counted: Counted, change: Change) -> None:
         job = self._jobs.get(counted.key)
         if job is None or job.outcome is not None:
             return
-        self._jobs[counted.key] = replace(job, outcome=counted.outcome, result=counted.result)
-        self._add(result_counted(counted.outcome, counted.result))
+        self._put(replace(job, outcome=counted.outcome, result=counted.result))
+        self._add(job, result_counted(counted.outcome, counted.result), change)
         if counted.outcome is Outcome.COUNTED and counted.result and not counted.result.errors:
             self._succeed(job)
 
+    def _add(self, job: Job, increments: Mapping[SeriesKey, float], change: Change) -> None:
+        if job.late:
+            self._tally.add_late(increments, change.unseen)
+        else:
+            examples = {} if change.at_s is None else exemplars(job, increments, change.at_s)
+            self._tally.add(increments, examples)
+
     def _succeed(self, job: Job) -> None:
         if job.state is JobState.COMPLETE and job.ended_s is not None:
-            operation = job.key.operation
-            self._successes[operation] = max(self._successes.get(operation, 0.0), job.ended_s)
+            newest_s = max(self.facts.successes.get(job.key.operation, 0.0), job.ended_s)
+            self._set(successes={**self.facts.successes, job.key.operation: newest_s})
 
-    def _begin(self, keys: Iterable[SeriesKey]) -> None:
-        for key in keys:
-            self._totals.setdefault(key, Cell())
+    def _answered(self, change: Change) -> None:
+        if change.answered_s is not None and change.answered_s != self.facts.last_answer_s:
+            self._set(last_answer_s=change.answered_s, tenant_offset_s=change.tenant_offset_s)
 
-    def _add(self, increments: Mapping[SeriesKey, float]) -> None:
-        for key, increment in increments.items():
-            cell = self._totals.get(key, Cell())
-            self._totals[key] = replace(cell, value=cell.value + increment)
+    def _put(self, job: Job) -> None:
+        self._enter(job)
+        self._changed.add(job.key)
+
+    def _enter(self, job: Job) -> None:
+        self._jobs[job.key] = job
+        since_s = job.end_seen_s if job.settled else job.missing_s
+        if since_s is None or job.left:
+            self._leaves_s.pop(job.key, None)
+        elif self._leaves_s.get(job.key) != (leaves_s := since_s + self._terms.retention_s):
+            self._leaves_s[job.key] = leaves_s
+            heapq.heappush(self._leaving, (leaves_s, str(job.key), job.key))
+
+    def _let_go(self, change: Change) -> None:
+        """Let the jobs leave the pages whose time has come; a missing one is asked for all the same."""
+        while self._leaving and change.at_s is not None and self._leaving[0][0] <= change.at_s:
+            leaves_s, _, key = heapq.heappop(self._leaving)
+            job = self._jobs.get(key)
+            if job is None or self._leaves_s.get(key) != leaves_s:
+                continue  # it has left by another way, or was found again
+            del self._leaves_s[key]
+            self._changed.add(key)
+            if job.settled:
+                del self._jobs[key]
+                self._aside[key] = Remembered(None, watched=True, wanted_s=change.at_s)
+            else:
+                self._jobs[key] = replace(job, left=True)
+
+    def _row(self, key: JobKey) -> Remembered | None:
+        job = self._jobs.get(key)
+        if job is None:
+            return self._aside.get(key)
+        return Remembered(job, watched=True, leaves_s=self._leaves_s.get(key) if job.settled else None)
+
+    def _set(self, **changes: object) -> None:
+        self.facts = replace(self.facts, **changes)  # type: ignore[arg-type]  # the names above are its fields
+        self._facts_changed = True

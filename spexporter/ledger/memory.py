@@ -1,32 +1,62 @@
 """A ledger that forgets everything when the process ends."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import SeriesKey
-from spexporter.domain.ports import Change
+from spexporter.domain.ports import Change, Group, StoredWindow, Terms
 from spexporter.domain.view import TenantState
 from spexporter.ledger.book import Book
 
 
 class MemoryLedger:
-    """Satisfies `spexporter.domain.ports.Ledger` in memory; there is one process, so the fence is not looked at."""
+    """Satisfies `spexporter.domain.ports.Ledger` in memory; there is one process, so the fence is not looked at.
 
-    def __init__(self) -> None:
-        self._books: defaultdict[str, Book] = defaultdict(Book)
+    Ids are remembered for `remember_s` seconds after somebody last wanted them.
+    """
 
-    async def restore(self, tenants: Iterable[str]) -> Mapping[str, TenantState]:
+    def __init__(self, remember_s: float) -> None:
+        self._remember_s = remember_s
+        self._books: dict[str, Book] = {}
+        self._windows: dict[Group, StoredWindow] = {}
+
+    async def restore(self, terms: Iterable[Terms]) -> Mapping[str, TenantState]:
         """See `Ledger.restore`."""
-        return {tenant: self._books[tenant].state() for tenant in tenants}
+        return {each.tenant: self._opened(each).state() for each in terms}
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """See `Ledger.apply`."""
         del fence
-        self._books[tenant].apply(change)
-        return self._books[tenant].state()
+        book = self._books[tenant]
+        book.apply(change)
+        if change.at_s is not None:
+            book.prune(change.at_s - self._remember_s)
+        book.written(book.changed())
+        return book.state()
 
     async def publish(self, tenant: str, upto: Mapping[SeriesKey, float], *, fence: int) -> TenantState:
         """See `Ledger.publish`."""
         del fence
-        self._books[tenant].publish(upto)
-        return self._books[tenant].state()
+        book = self._books[tenant]
+        book.publish(upto)
+        book.written(book.changed())
+        return book.state()
+
+    async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
+        """See `Ledger.open_window`."""
+        del now_s
+        return self._windows.get(group)
+
+    async def close_window(self, group: Group, windows: Mapping[str, BudgetState], now_s: float) -> None:
+        """See `Ledger.close_window`."""
+        del now_s
+        self._windows[group] = StoredWindow(clean=True, windows=windows)
+
+    def _opened(self, terms: Terms) -> Book:
+        book = self._books.get(terms.tenant) or Book(terms)
+        for name in terms.former_names:
+            if former := self._books.pop(name, None):
+                book.adopt(former)
+        book.written(book.changed())
+        self._books[terms.tenant] = book
+        return book

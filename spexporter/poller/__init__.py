@@ -1,6 +1,6 @@
 """Asks tenants what is due, and turns answers and failures into what the ledger keeps and the board shows."""
 
 from spexporter.poller.group import Poller
-from spexporter.poller.tenant import TenantPolling
+from spexporter.poller.tenant import Care, TenantPolling
 
-__all__ = ["Poller", "TenantPolling"]
+__all__ = ["Care", "Poller", "TenantPolling"]

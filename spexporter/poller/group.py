@@ -14,8 +14,9 @@ from structlog.contextvars import bound_contextvars
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
 from spexporter.domain.job import JobKey, WatchedJob
-from spexporter.domain.ports import Group, Lease, Ledger, Pulse
+from spexporter.domain.ports import Group, Lease, Pulse
 from spexporter.domain.schedule import Schedule, Target, TargetKind, spread_s
+from spexporter.domain.view import TenantState
 from spexporter.poller.tenant import TenantPolling
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -37,22 +38,29 @@ class Poller:
         self._pulse = pulse
         self._schedule = Schedule()
         self._in_flight: Counter[str] = Counter()
+        self._tending: set[str] = set()
         self._wake = asyncio.Event()
 
-    async def restore(self, ledger: Ledger) -> None:
+    async def restore(self, states: Mapping[str, TenantState]) -> None:
         """Show what the ledger knows, before the first exchange, and queue a first probe of each tenant."""
-        for tenant, state in (await ledger.restore(self._tenants)).items():
-            self._tenants[tenant].restore(state)
-            self._ask_soon([Target(tenant, TargetKind.PROBE)])
+        for name, tenant in self._tenants.items():
+            targets = await tenant.restore(states[name])
+            self._ask_soon([Target(name, TargetKind.PROBE), *targets])
 
     async def watch(self, tenant: str, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> None:
         """Watch the jobs `added` from now on, and those `removed` no more."""
-        targets = await self._tenants[tenant].watch(added, removed)
-        self._ask_soon([target for target in targets if self._schedule.due(target) is None])
+        self._ask_about(await self._tenants[tenant].watch(added, removed))
         for key in removed:
             self._schedule.discard(Target(tenant, TargetKind.STATUS, key))
             self._schedule.discard(Target(tenant, TargetKind.RESULT, key))
         self._wake.set()
+
+    def wake(self) -> None:
+        """Look at once for what is due."""
+        self._wake.set()
+
+    def _ask_about(self, targets: Iterable[Target]) -> None:
+        self._ask_soon([target for target in targets if self._schedule.due(target) is None])
 
     def _ask_soon(self, targets: Iterable[Target]) -> None:
         """Queue first looks, spread over a moment: tenants over their probes, and jobs after the probe of theirs."""
@@ -69,6 +77,7 @@ class Poller:
                 self._wake.clear()
                 self._pulse.beat()
                 self._reconsider()
+                self._take_care(looks)
                 self._start_due(looks)
                 await self._clock.wait(self._wake, self._next_wake_s())
 
@@ -80,6 +89,22 @@ class Poller:
             if targets:
                 self._schedule.hold(name, self._clock.monotonic())
                 self._ask_soon(targets)
+
+    def _take_care(self, tasks: asyncio.TaskGroup) -> None:
+        """Do for each tenant what is due and is no look; that waits for the store, so looks do not wait for it."""
+        for name, tenant in self._tenants.items():
+            if name not in self._tending and tenant.needs_care():
+                self._tending.add(name)
+                tasks.create_task(self._tend(name), name=f"tend {name}")
+
+    async def _tend(self, name: str) -> None:
+        with bound_contextvars(tenant=name):
+            try:
+                self._ask_about(await self._tenants[name].tend())
+            except Exception:  # a bug with one tenant must not blind us to the others
+                log.exception("look_crashed")
+            finally:
+                self._tending.discard(name)
 
     def _next_wake_s(self) -> float:
         """Return when there is something to do again, at the latest for the next heartbeat."""

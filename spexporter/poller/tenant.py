@@ -2,16 +2,20 @@
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from spexporter.clock import Clock
+from spexporter.domain.baseline import Baselines
 from spexporter.domain.breaker import BreakerState
+from spexporter.domain.counting import SeriesKey
 from spexporter.domain.errors import (
     AnswerTooLarge,
+    StoreError,
     TenantError,
     TenantForbidden,
     TenantMalformed,
@@ -35,6 +39,7 @@ _LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of its group than thi
 # A result that cannot be had: about half a minute where the job says that it failed, minutes where there must be one.
 _RESULT_TRIES, _RESULT_TRIES_AFTER_COMPLETE = 5, 12
 _NOT_FOUND_ANSWERS = 3  # a first 404 and two that confirm it: a gateway can have a bad moment
+_STORE_RETRY_S = 5.0
 _RESULTS_KEPT_S = 7 * 86400.0  # where a job tells no expiration; every published sample has created + 7 days
 # These concern one job; other failures concern an endpoint or the tenant.
 _JOB_TROUBLE = (TenantMalformed, TenantNotFound, TenantRejected)
@@ -72,6 +77,16 @@ class Following(NamedTuple):
     after_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How one tenant is looked after; times in seconds."""
+
+    pace: Pace = field(default_factory=Pace)
+    max_staleness_s: float = math.inf
+    hold_s: float = 0.0
+    expect: Mapping[Operation, float] = field(default_factory=dict)
+
+
 class TenantPolling:
     """One tenant: what is believed of its jobs, and how a look at it changes that."""
 
@@ -80,8 +95,7 @@ class TenantPolling:
         tenant: str,
         group: Group,
         client: Asks,
-        pace: Pace,
-        max_staleness_s: float = math.inf,
+        care: Care,
         *,
         ledger: Ledger,
         board: Board,
@@ -89,7 +103,8 @@ class TenantPolling:
         clock: Clock,
         exchanges: Exchanges,
     ) -> None:
-        self.pace = pace
+        self.pace = care.pace
+        self._care = care
         self._tenant = tenant
         self._group = group
         self._client = client
@@ -104,24 +119,62 @@ class TenantPolling:
         self._knows_types = False
         self._shared_error: TenantError | None = None
         self._shared_retry_s = 0.0
-        self._max_staleness_s = max_staleness_s
+        self._baselines = Baselines(care.hold_s)
+        # What could not be watched, or published, while the store failed.
+        self._unwatched: dict[JobKey, WatchedJob] = {}
+        self._unpublished = False
+        self._store_retry_s = -math.inf
         # Dice of its own, so that tenants in trouble together are not tried again together; no secret depends on them.
-        self._patience = Patience(pace, Random(zlib.crc32(tenant.encode())))  # noqa: S311
+        self._patience = Patience(care.pace, Random(zlib.crc32(tenant.encode())))  # noqa: S311
 
-    def restore(self, state: TenantState) -> None:
-        """Believe what the ledger knows."""
+    async def restore(self, state: TenantState) -> list[Target]:
+        """Believe what the ledger knows, and return what is to be asked about its jobs."""
         self._state = state
+        self._baselines.appeared(state.totals, self._clock.monotonic(), self._version + 1, born=False)
+        if state.last_answer_s is not None:
+            self._client.vitals.restore(state.last_answer_s, state.tenant_offset_s)
+        await self._apply(Change(operations=frozenset(self._care.expect)))
         self.show()
+        return self._left_to_ask(state.jobs)
 
     async def watch(self, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> list[Target]:
-        """Watch the jobs `added` from now on, and those `removed` no more; return what is to be asked about them."""
-        await self._apply(Change(added=added, removed=removed))
+        """Watch the jobs `added` from now on, and those `removed` no more; return what is to be asked about them.
+
+        Where the store cannot tell whether they were counted before, `tend` will watch them.
+        """
+        self._unwatched = {key: job for key, job in self._unwatched.items() if key not in removed}
+        self._unwatched |= {job.key: job for job in added}
+        added = tuple(self._unwatched.values())
+        try:
+            await self._apply(Change(added=added, removed=removed))
+        except StoreError:
+            self._store_retry_s = self._clock.monotonic() + _STORE_RETRY_S
+            await self._apply(Change(removed=removed))
+            added = ()
+        self._unwatched = {key: job for key, job in self._unwatched.items() if job not in added}
         self._troubles.forget([subject_of(key) for key in removed])
         self.show()
         return self._left_to_ask(watched.key for watched in added)
 
+    def needs_care(self) -> bool:
+        """Whether something is due that is no look: a job leaves, counters are let go, the store may be back."""
+        now_s = self._clock.monotonic()
+        if self._baselines.releasable(now_s, self._board.served_version(self._tenant)):
+            return True
+        if self._clock.wall() >= self._state.leaves_s:
+            return True
+        return bool(self._unwatched or self._unpublished) and now_s >= self._store_retry_s
+
+    async def tend(self) -> list[Target]:
+        """Do what `needs_care`, and return what is to be asked about jobs that are watched from now on."""
+        now_s = self._clock.monotonic()
+        self._store_retry_s = now_s + _STORE_RETRY_S
+        self._baselines.release(now_s, self._board.served_version(self._tenant))
+        return await self.watch((), ())
+
     def _left_to_ask(self, keys: Iterable[JobKey]) -> list[Target]:
-        targets = (self._next_target(self._state.jobs[key]) for key in keys)
+        jobs = (self._state.jobs[key] for key in keys if key in self._state.jobs)
+        targets = (self._next_target(job) for job in jobs)
         return [target for target in targets if target is not None]
 
     def reconsider(self) -> list[Target]:
@@ -150,6 +203,7 @@ class TenantPolling:
     def show(self) -> None:
         """Put the present view on the board."""
         self._version += 1
+        self._baselines.appeared(self._state.totals, self._clock.monotonic(), self._version)
         self._board.put(self._view())
 
     async def look(self, target: Target) -> Following | None:
@@ -207,7 +261,7 @@ class TenantPolling:
         if following is None or following.kind is TargetKind.RESULT:
             return following and Following(following, 0.0)
         if job.state is JobState.NOT_FOUND:
-            return Following(target, self.pace.slowest_s)
+            return Following(target, self.pace.probe_s if job.left else self.pace.slowest_s)
         return Following(target, next_look_s(self.pace, self._view().elapsed_s(job, self._now())))
 
     async def _look_at_result(self, target: Target, job: Job) -> None:
@@ -286,11 +340,27 @@ class TenantPolling:
         fence = self._lease.held(self._group)
         if fence is None:
             return
-        state = await self._ledger.apply(self._tenant, change, fence=fence)
-        unpublished = {key: cell.value for key, cell in state.totals.items() if cell.value != cell.published}
-        if unpublished:
-            state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
-        self._state = state
+        self._state = await self._ledger.apply(self._tenant, self._dated(change), fence=fence)
+        if unpublished := self._to_publish():
+            self._state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
+            self._unpublished = bool(self._to_publish())
+
+    def _dated(self, change: Change) -> Change:
+        """Add what the ledger must know about this moment."""
+        vitals = self._client.vitals
+        return replace(
+            change,
+            unseen=self._baselines.unseen(self._board.shown_version(self._tenant)),
+            at_s=self._clock.wall(),
+            answered_s=vitals.health.last_answer_s,
+            tenant_offset_s=vitals.offset_s,
+        )
+
+    def _to_publish(self) -> Mapping[SeriesKey, float]:
+        """Return what pages are to show from now on: all that was counted, where the baseline was shown before."""
+        behind = {key: cell.due for key, cell in self._state.totals.items() if cell.due > cell.published}
+        held = self._baselines.held if behind else frozenset()
+        return {key: due for key, due in behind.items() if key not in held}
 
     def _view(self) -> TenantView:
         return TenantView(
@@ -298,7 +368,8 @@ class TenantPolling:
             self._version,
             self._state,
             self._client.vitals.health,
-            max_staleness_s=self._max_staleness_s,
+            max_staleness_s=self._care.max_staleness_s,
+            expect=self._care.expect,
             breaker=self._patience.breaker(self._clock.monotonic()),
             next_try_monotonic_s=self.waits_until_s,
         )

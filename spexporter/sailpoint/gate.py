@@ -1,11 +1,12 @@
 """Waiting for budget: no request of a client id starts without a place in the window of its API version."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from spexporter.clock import Clock
-from spexporter.domain.budget import RateLimit, RequestBudget, throttle_pause
+from spexporter.domain.budget import BudgetState, RateLimit, RequestBudget, throttle_pause
+from spexporter.domain.ports import StoredWindow
 from spexporter.sailpoint.endpoints import VERSIONS
 
 
@@ -59,6 +60,20 @@ class Gate:
         for budget in budgets:
             budget.pause(until_s)
         return max(budget.paused_until_s for budget in budgets)
+
+    def export(self) -> Mapping[str, BudgetState]:
+        """Return what the next process must know of each version's window."""
+        now_s = self._clock.monotonic()
+        return {version: budget.export(now_s) for version, budget in self.budgets.items()}
+
+    def restore(self, stored: StoredWindow) -> None:
+        """Go on where another process has stopped, or was killed."""
+        now_s = self._clock.monotonic()
+        for version, budget in self.budgets.items():
+            if not stored.clean:
+                budget.spend(now_s)
+            elif version in stored.windows:
+                budget.restore(stored.windows[version], now_s)
 
     def used(self, version: str | None) -> int:
         """Return the places taken in the present window of `version`; of the newest one while it is not known."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
-from spexporter.domain.tenanttime import Moment, learn
+from spexporter.domain.tenanttime import Moment, TenantTime, learn
 from spexporter.domain.view import TenantHealth, Trouble
 
 
@@ -15,6 +15,20 @@ class Vitals:
     def __init__(self, base_url: str, api_version: str | None, clock: Clock) -> None:
         self.health = TenantHealth(base_url=base_url, api_version=api_version)
         self._clock = clock
+
+    def restore(self, last_answer_s: float, tenant_offset_s: float | None) -> None:
+        """Go on from what an earlier process knew: the last good answer, and what the tenant's clock was ahead."""
+        now = Moment(self._clock.wall(), self._clock.monotonic())
+        silent_s = max(0.0, now.wall_s - last_answer_s)
+        self._set(last_answer_s=last_answer_s, last_answer_monotonic_s=now.monotonic_s - silent_s)
+        if tenant_offset_s is not None:
+            self._set(time=TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s))
+
+    @property
+    def offset_s(self) -> float | None:
+        """How far the tenant's clock is ahead of ours, in seconds; None while its time is not known."""
+        time = self.health.time
+        return None if time is None else time.at(self._clock.monotonic()) - self._clock.wall()
 
     def up(self, *, up: bool) -> None:
         """Take note that the tenant answers, or does not; running durations stand still while it does not."""

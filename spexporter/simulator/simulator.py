@@ -218,7 +218,9 @@ class Simulator:
         lines = ["# Written by `spexporter simulate`: tenants, jobs and secrets are made up."]
         if root_url.startswith("http:"):
             lines += ["defaults:", "  allow_http: true"]
-        lines.append("tenants:")
+        # A tenant that nobody needs to remember leaves no file where somebody tries the exporter.
+        lines += ["store:", '  url: "sqlite://"  # memory alone: simulated tenants need no other']
+        lines += ["counters:", "  hold: 0s  # who tries it does not want to wait", "tenants:"]
         for plan in self.plans:
             lines.extend(config_lines(plan, self.jobs(plan.name), root_url, self.ca_file))
         return "\n".join(lines) + "\n"

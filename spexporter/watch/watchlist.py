@@ -20,6 +20,11 @@ class Watchlist:
     def __init__(self) -> None:
         self._named: dict[tuple[Source, str], dict[JobKey, WatchedJob]] = {}
 
+    def restore(self, tenant: str, jobs: Iterable[WatchedJob]) -> None:
+        """Know what was watched before, by the source that named it then."""
+        for job in jobs:
+            self._named.setdefault((job.source, tenant), {})[job.key] = job
+
     def replace(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> Delta:
         """Make `jobs` all that `source` names for `tenant`, and return what that changes."""
         before = self._merged(tenant)

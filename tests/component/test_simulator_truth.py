@@ -170,6 +170,7 @@ async def test_configuration_page_names_every_tenant_and_job(scene: Scene) -> No
         config = yaml.safe_load(await response.text())
         root_url = str(response.url.origin())
     assert config["defaults"] == {"allow_http": True}
+    assert config["store"] == {"url": "sqlite://"}
     quiet, sandbox = config["tenants"]
     assert quiet == {
         "name": "acme-prod",

@@ -45,20 +45,20 @@ FAULTS = (
     Fault(
         "a result is counted twice",
         "ledger/book.py",
-        "        self._add(result_counted(counted.outcome, counted.result))\n",
-        "        self._add(result_counted(counted.outcome, counted.result))\n" * 2,
+        "        self._add(job, result_counted(counted.outcome, counted.result), change)\n",
+        "        self._add(job, result_counted(counted.outcome, counted.result), change)\n" * 2,
     ),
     Fault(
         "an end is counted twice",
         "ledger/book.py",
-        "        self._add(finished(job))\n",
-        "        self._add(finished(job))\n" * 2,
+        "        self._add(job, finished(job), change)\n",
+        "        self._add(job, finished(job), change)\n" * 2,
     ),
     Fault(
         "a job that comes back is counted anew",
         "ledger/book.py",
-        "self._aside[key] = job",
-        "del job",
+        "self._aside[key] = replace(row, watched=False, wanted_s=change.at_s or 0.0)",
+        "del row",
     ),
     Fault(
         "previews are counted",
@@ -113,9 +113,9 @@ FAULTS = (
     Fault(
         "results of FAILED imports are ignored",
         "ledger/book.py",
-        "        self._add(result_counted(counted.outcome, counted.result))\n",
+        "        self._add(job, result_counted(counted.outcome, counted.result), change)\n",
         "        if job.state is JobState.COMPLETE:\n"
-        "            self._add(result_counted(counted.outcome, counted.result))\n",
+        "            self._add(job, result_counted(counted.outcome, counted.result), change)\n",
     ),
     Fault(
         "an import's result is skipped once an export has ended",
@@ -156,20 +156,20 @@ FAULTS = (
     Fault(
         "one tenant's counts are under another",
         "exposition/page.py",
-        '{"tenant": view.tenant, **dict(labels)}',
-        '{"tenant": [*views, *views][[*views].index(view) + (family.type == "counter")].tenant, **dict(labels)}',
+        '{"tenant": view.tenant, **dict(row.labels)}',
+        '{"tenant": [*views, *views][[*views].index(view) + (family.type == "counter")].tenant, **dict(row.labels)}',
     ),
     Fault(
         "one tenant's jobs are under another",
         "exposition/page.py",
-        '{"tenant": view.tenant, **dict(labels)}',
-        '{"tenant": [*views, *views][[*views].index(view) + ("_job_" in name)].tenant, **dict(labels)}',
+        '{"tenant": view.tenant, **dict(row.labels)}',
+        '{"tenant": [*views, *views][[*views].index(view) + ("_job_" in family.name)].tenant, **dict(row.labels)}',
     ),
     Fault(
         "a counter is published one behind",
-        "ledger/book.py",
-        "published=max(cell.published, value)",
-        "published=max(cell.published, value - 1)",
+        "ledger/tally.py",
+        "if value > self._shown(key):",
+        "if (value := value - 1) > self._shown(key):",
     ),
     Fault(
         "runs of FAILED jobs are in the histogram",

@@ -85,14 +85,15 @@ async def started(
 ) -> AsyncIterator[Program]:
     """Run `command` for as long as the block lasts; its output goes to `name`.stdout and .stderr in `folder`.
 
-    It inherits the environment without any proxy, and with `env`.
+    It works in `folder`, too, unless `cwd` says otherwise: a file that it leaves there is gone with the test. It
+    inherits the environment without any proxy, and with `env`.
     """
     stdout, stderr = folder / f"{name}.stdout", folder / f"{name}.stderr"
     inherited = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
     plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "400"}
     with stdout.open("wb") as out, stderr.open("wb") as err:
         process = await asyncio.create_subprocess_exec(
-            *map(str, command), stdout=out, stderr=err, cwd=cwd, env={**inherited, **plain, **(env or {})}
+            *map(str, command), stdout=out, stderr=err, cwd=cwd or folder, env={**inherited, **plain, **(env or {})}
         )
     try:
         yield Program(process, stdout, stderr)

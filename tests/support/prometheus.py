@@ -5,11 +5,11 @@ import shutil
 import signal
 from asyncio import create_subprocess_exec
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
@@ -21,8 +21,15 @@ SCRAPING = """
 global: {{scrape_interval: 1s}}
 scrape_configs:
   - job_name: spexporter
-    static_configs: [{{targets: ["{target}"]}}]
+    static_configs: [{{targets: {targets}}}]
 """
+
+
+class Series(NamedTuple):
+    """One series of raw samples: its labels, and its values from the oldest to the newest."""
+
+    labels: Mapping[str, str]
+    values: Sequence[float]
 
 
 def tool(name: str) -> str:
@@ -57,8 +64,18 @@ class Prometheus:
 
     async def values(self, expression: str) -> list[float]:
         """Return the values of an instant query, without their labels."""
+        return [value for _, value in await self.vector(expression)]
+
+    async def vector(self, expression: str) -> list[tuple[Mapping[str, str], float]]:
+        """Return labels and value of each sample of an instant query."""
         data = await self.get("query", query=expression)
-        return [float(sample["value"][1]) for sample in data["result"]]
+        return [(sample["metric"], float(sample["value"][1])) for sample in data["result"]]
+
+    async def raw(self, selector: str) -> list[Series]:
+        """Return the samples of a range vector such as `up[10m]` as they were scraped."""
+        data = await self.get("query", query=selector)
+        assert data["resultType"] == "matrix", selector
+        return [Series(each["metric"], [float(value) for _, value in each["values"]]) for each in data["result"]]
 
     async def eventually(self, expression: str, *, within_s: float) -> list[float]:
         """Wait until an instant query has a result, and return its values."""
@@ -66,10 +83,13 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(target: str, folder: Path) -> AsyncIterator[Prometheus]:
-    """Run a Prometheus on loopback that scrapes `target` (host:port) every second and keeps its data in `folder`."""
+async def prometheus(target: str, folder: Path, *others: str) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus on loopback that scrapes `target` (host:port) every second and keeps its data in `folder`.
+
+    It scrapes `others`, too, from the beginning: one where nothing listens yet is down until something does.
+    """
     config = folder / "prometheus.yml"
-    config.write_text(SCRAPING.format(target=target))
+    config.write_text(SCRAPING.format(targets=json.dumps([target, *others])))
     listen = f"127.0.0.1:{free_port()}"
     flags = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={listen}"]
     async with started([tool("prometheus"), *flags], folder, name="prometheus") as program:

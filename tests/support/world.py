@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -15,9 +15,11 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from spexporter.app import Exporter, client_session, exporting
+from spexporter.app import Exporter, client_session, exporting, opened_ledger
 from spexporter.config import Config, load
+from spexporter.config.values import Counters, Store
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.ports import Ledger
 from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
@@ -102,12 +104,20 @@ class World:
     tenants_server: AsyncExitStack
     pages: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
+    ledger: Ledger | None = None
 
     @property
     def url(self) -> str:
         return self.exporter.urls[0]
 
     async def scrape(self, headers: dict[str, str] | None = None) -> Scrape:
+        """Return the page after next: what is new shows its baseline in one page first."""
+        await scrape(self.url, headers)
+        await self.settle()
+        return await self.scrape_once(headers)
+
+    async def scrape_once(self, headers: dict[str, str] | None = None) -> Scrape:
+        """Return the next page."""
         page = await scrape(self.url, headers)
         self.pages.append(page.text)
         return page
@@ -130,9 +140,9 @@ class World:
         """Let everything happen that needs no time: no exchange is in flight and every task waits for the clock."""
         while True:
             await settle()
-            if not self.telemetry.in_flight:
+            if not self.telemetry.in_flight and not getattr(self.ledger, "busy", False):
                 return
-            await asyncio.sleep(0.0002)  # an exchange is under way: let the sockets do their work
+            await asyncio.sleep(0.0002)  # an exchange is under way: let the sockets, or the disk, do their work
 
     async def hand_over(self) -> None:
         """Tell the exporter of every job that exists now, as pipelines would."""
@@ -182,11 +192,14 @@ async def world(
     config: str | None = None,
     clock: FakeClock | None = None,
     tls: ssl.SSLContext | None = None,
+    store: Path | None = None,
+    hold_s: float = 0.0,
     **simulator_options: object,
 ) -> AsyncIterator[World]:
     """Run simulator and exporter; `plant` are arguments of `Simulator.start` for jobs that exist from the beginning.
 
     `config` replaces the configuration that the simulator writes of itself; `{url}` in it is the simulator's root.
+    The ledger is in memory, or in the file `store`; new counters show their baseline in one page, and for `hold_s`.
     With `tls` it is served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
     """
     clock = clock or FakeClock()
@@ -198,13 +211,20 @@ async def world(
     async with AsyncExitStack() as tenants_server:
         tenants_url = await tenants_server.enter_async_context(serving(simulator, ssl_context=tls))
         text = config.replace("{url}", tenants_url) if config else config_text(simulator, tenants_url, extra=defaults)
+        read = read_config(text)
+        used = replace(
+            read, store=Store(store, read.store.remember_counted_s), counters=Counters(hold_s, read.counters.created)
+        )
         async with (
+            opened_ledger(used.store, host, telemetry) as ledger,
             client_session(trace_configs=[telemetry.trace()]) as http,
             exporting(
-                read_config(text), http=http, telemetry=telemetry, clock=host, listen=[Address("127.0.0.1", 0)]
+                used, ledger=ledger, http=http, telemetry=telemetry, clock=host, listen=[Address("127.0.0.1", 0)]
             ) as exporter,
         ):
-            running = World(clock, host, simulator, tenants_url, exporter, telemetry, tenants_server, tls=tls)
+            running = World(
+                clock, host, simulator, tenants_url, exporter, telemetry, tenants_server, tls=tls, ledger=ledger
+            )
             yield running
             for page in running.pages:
                 assert not leaks(page, [plan.client_secret for plan in simulator.plans])

@@ -26,11 +26,18 @@ def test_duration_is_read_as_prometheus_reads_it(text: str, seconds: float) -> N
     assert convert.duration(text) == seconds
 
 
+def test_no_time_at_all_is_a_duration_where_it_may_be_one() -> None:
+    """Zero is read with a unit, and everything else as ever."""
+    assert [convert.duration_or_zero(text) for text in ("0s", "0ms", "2m")] == [0, 0, 120]
+
+
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1.5h", "1 s", "30m1h", "1s1s", "10S", "1s\n", "٣s"])
 def test_other_durations_are_refused(text: str) -> None:
     """Signs, fractions, blanks, wrong orders and foreign digits are no durations."""
     with pytest.raises(ValueError, match="must be a duration such as"):
         convert.duration(text)
+    with pytest.raises(ValueError, match="must be a duration such as"):
+        convert.duration_or_zero(text)
 
 
 @given(st.integers(1, 100 * 31_536_000_000))
@@ -40,9 +47,10 @@ def test_duration_round_trips(milliseconds: int) -> None:
     assert convert.duration(convert.show_duration(seconds)) == seconds
 
 
-def test_no_time_at_all_can_be_written() -> None:
-    """Zero has a unit, too."""
-    assert convert.show_duration(0) == "0s"
+@pytest.mark.parametrize("text", ["0s", "500ms", "1h30m", "7d", "400d", "2y"])
+def test_usual_duration_is_written_as_people_write_it(text: str) -> None:
+    """Zero has a unit, and years are used only where nothing is left over."""
+    assert convert.show_duration(convert.duration_or_zero(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,8 @@ def test_percentage_is_a_share(percent: int) -> None:
 @given(st.text(max_size=20))
 def test_converters_refuse_with_value_error_alone(text: str) -> None:
     """Whatever the text, a converter returns a value or says what would be right without repeating the text."""
-    for read in (convert.duration, convert.poll_pause, convert.size, convert.percent, convert.whole, convert.boolean):
+    durations = (convert.duration, convert.duration_or_zero, convert.poll_pause)
+    for read in (*durations, convert.size, convert.percent, convert.whole, convert.boolean):
         try:
             read(text)
         except ValueError as error:

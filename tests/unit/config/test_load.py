@@ -1,10 +1,11 @@
 """Good files become values in base units."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from spexporter.config import Config, JobEntry, MaxAnswer, Tenant, load
+from spexporter.config import Config, Counters, JobEntry, MaxAnswer, Store, Tenant, load
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.errors import ConfigError, Problem
 from spexporter.domain.job import Operation
@@ -12,6 +13,7 @@ from spexporter.domain.schedule import Pace
 
 GOOD = Path(__file__).parent / "good"
 ENVIRON = {"CLIENT_ID": "planted-id", "CLIENT_SECRET": "planted-secret", "PROXY_PASSWORD": "planted-password"}
+DAY_S = 86_400
 TENANT = "tenants: [{name: a, org: a, client_id: a, client_secret: a, %s}]"
 
 
@@ -27,7 +29,8 @@ def load_jobs(folder: Path, jobs: str) -> tuple[JobEntry, ...]:
 
 def test_smallest_file_gets_all_defaults() -> None:
     """A tenant that says the least is complete, with the documented defaults."""
-    (tenant,) = load(GOOD / "minimal.yaml", ENVIRON).tenants
+    config = load(GOOD / "minimal.yaml", ENVIRON)
+    (tenant,) = config.tenants
     assert tenant == Tenant(
         name="acme",
         base_url="https://acme.api.identitynow.com",
@@ -40,12 +43,18 @@ def test_smallest_file_gets_all_defaults() -> None:
         timeout_s=10,
         max_staleness_s=3600,
         max_answer=MaxAnswer(results_bytes=64 * 1024**2, other_bytes=1024**2),
+        retention_s=7 * DAY_S,
+        count_new_within_s=3600,
+        expect={},
         proxy=None,
         ca_file=None,
         allow_http=False,
+        former_names=(),
         jobs=(),
     )
     assert tenant.secret.reveal() == "planted-secret"
+    assert config.store == Store(Path("spexporter.db"), remember_counted_s=400 * DAY_S)
+    assert config.counters == Counters(hold_s=120, created=False)
 
 
 def test_tenant_inherits_what_it_does_not_say() -> None:
@@ -57,6 +66,9 @@ def test_tenant_inherits_what_it_does_not_say() -> None:
     assert tenant.poll == Pace(fastest_s=0.5, slowest_s=90, probe_s=3600)
     assert tenant.max_answer == MaxAnswer(results_bytes=1024**3, other_bytes=2048)
     assert tenant.proxy == "http://user:planted-password@proxy.example:3128"
+    assert (tenant.retention_s, tenant.count_new_within_s) == (30 * DAY_S, 600)
+    assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.BACKUP: DAY_S}
+    assert tenant.former_names == ("00017", "1e5", "x.y-z_")
     assert tenant.jobs == (
         JobEntry("00017", Operation.EXPORT),
         JobEntry("00017", Operation.IMPORT, name="nightly: all", max_age_s=5400, preview=True),
@@ -73,7 +85,71 @@ def test_own_keys_win_one_by_one() -> None:
     assert tenant.rate_limit == RateLimit(requests=50, per_s=5, use=0.9)
     assert tenant.poll == Pace(fastest_s=0.5, slowest_s=120, probe_s=3600)
     assert tenant.max_answer == MaxAnswer(results_bytes=1024**3, other_bytes=4096)
-    assert tenant.jobs == ()
+    assert (tenant.retention_s, tenant.count_new_within_s) == (3600, 0.5)
+    assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.IMPORT: 7 * DAY_S, Operation.BACKUP: DAY_S / 2}
+    assert (tenant.former_names, tenant.jobs) == ((), ())
+
+
+def test_keys_beside_the_tenants_hold_for_the_whole_program() -> None:
+    """What outlives a restart, and how counters are shown, is one matter for all tenants."""
+    config = load(GOOD / "everything.yaml", ENVIRON)
+    assert config.store == Store(Path("memory of spexporter/counted.db"), remember_counted_s=30 * DAY_S)
+    assert config.counters == Counters(hold_s=0, created=True)
+
+
+@pytest.mark.parametrize("operation", list(Operation))
+def test_success_of_any_operation_can_be_expected(operation: Operation, tmp_path: Path) -> None:
+    """Configuration Hub's operations have a rhythm, too, though no id of theirs can be listed."""
+    (tenant,) = load_text(tmp_path, TENANT % f"expect: {{{operation}: 1h}}").tenants
+    assert tenant.expect == {operation: 3600}
+
+
+def test_jobs_are_exports_and_imports(tmp_path: Path) -> None:
+    """An operation that can only be expected is refused for a job, with those that can be given."""
+    with pytest.raises(ConfigError, match=re.escape("operation: must be one of export, import, got 'backup'")):
+        load_jobs(tmp_path, "[{id: a, operation: backup}]")
+
+
+def test_store_starts_at_the_working_directory(tmp_path: Path) -> None:
+    """Its path is left as it is written: the file's folder, where secrets are looked for, may be read-only."""
+    config = load_text(tmp_path, "store: {url: 'sqlite:///a/b.db'}\n" + TENANT % "timeout: 1s")
+    assert config.store.path == Path("a/b.db")
+
+
+def test_store_can_be_memory_alone(tmp_path: Path) -> None:
+    """No file is meant, and a variable can say so."""
+    config = load_text(tmp_path, "store: {url: '${STORE:-sqlite://}'}\n" + TENANT % "timeout: 1s")
+    assert config.store == Store(None, remember_counted_s=400 * DAY_S)
+
+
+@pytest.mark.parametrize(("remembered", "retention"), [("7d", "7d"), ("2y", "401d"), ("1h", "60m")])
+def test_job_is_remembered_as_long_as_it_is_shown(remembered: str, retention: str, tmp_path: Path) -> None:
+    """The memory may be as short as the longest retention, and both may be long."""
+    config = load_text(tmp_path, f"store: {{remember_counted: {remembered}}}\n" + TENANT % f"retention: {retention}")
+    assert config.store.remember_counted_s >= config.tenants[0].retention_s
+
+
+@pytest.mark.parametrize("text", ["store: {remember_counted: soon}", "store: {remember_counted: [1d]}", "store: 1d"])
+def test_wrong_memory_is_not_compared(text: str, tmp_path: Path) -> None:
+    """What cannot be read gets its own message alone."""
+    with pytest.raises(ConfigError) as raised:
+        load_text(tmp_path, f"{text}\n" + TENANT % "timeout: 1s")
+    assert len(raised.value.problems) == 1
+
+
+@pytest.mark.parametrize("retention", ["soon", "'7${UNSET}00d'", "{a: b}"])
+def test_wrong_retention_is_not_compared(retention: str, tmp_path: Path) -> None:
+    """The same the other way round, also where a variable is missing in it."""
+    with pytest.raises(ConfigError) as raised:
+        load_text(tmp_path, "store: {remember_counted: 1d}\n" + TENANT % f"retention: {retention}")
+    assert len(raised.value.problems) == 1
+
+
+def test_several_tenants_can_have_had_other_names(tmp_path: Path) -> None:
+    """Each keeps the order in which they were given."""
+    tenant = "{name: %s, org: a, client_id: a, client_secret: a, former_names: [%s]}"
+    config = load_text(tmp_path, f"tenants: [{tenant % ('a', 'c, d')}, {tenant % ('b', 'e')}]")
+    assert [tenant.former_names for tenant in config.tenants] == [("c", "d"), ("e",)]
 
 
 def test_anchors_and_merge_keys_work() -> None:

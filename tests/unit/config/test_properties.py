@@ -16,7 +16,8 @@ KEYS = st.sampled_from(
         *("defaults", "tenants", "name", "org", "base_url", "token_url", "client_id", "client_secret"),
         *("client_secret_file", "api_version", "rate_limit", "requests", "per", "use", "poll", "fastest", "slowest"),
         *("probe", "timeout", "max_answer", "results", "other", "proxy", "ca_file", "allow_http", "jobs", "id"),
-        *("operation", "max_age", "preview", "<<", "", "odd key"),
+        *("operation", "max_age", "preview", "<<", "", "odd key", "retention", "count_new_within", "expect"),
+        *("import", "backup", "former_names", "store", "url", "remember_counted", "counters", "hold", "created"),
     ]
 )
 VALUES = st.sampled_from(
@@ -30,6 +31,7 @@ VALUES = st.sampled_from(
         "true",
         "export",
         "https://a.example",
+        "sqlite://",
         "'",
         "*a",
         "&a",
@@ -56,7 +58,7 @@ TREES = st.recursive(
         ),
     ),
     max_leaves=20,
-).map(lambda tree: f"tenants: [{tree}]\ndefaults: {tree}\n")
+).map(lambda tree: f"tenants: [{tree}]\ndefaults: {tree}\nstore: {tree}\ncounters: {tree}\n")
 
 # What follows a line break stands under another key.
 ONE_LINE = st.text(
@@ -72,12 +74,13 @@ tenants:
     {field}: {value}
 """
 LITERAL_FIELDS = st.sampled_from(
-    ["client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "retention"]
+    ["client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "discover"]
 )
 ANY_FIELD = st.sampled_from(
     [
         *("client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "org", "name"),
         *("api_version", "rate_limit", "poll", "timeout", "max_answer", "ca_file", "allow_http", "jobs", "retention"),
+        *("count_new_within", "expect", "former_names", "discover"),
     ]
 )
 
@@ -122,6 +125,52 @@ def test_value_of_a_variable_is_never_shown(field: str, before: str, after: str)
     """What comes from the environment is in no problem, whatever key it was given to by mistake."""
     text = TENANT.format(name="acme", secret="client_secret: ${SECRET}", field=field, value="x${SECRET}")
     assert MARK not in told(text, {"SECRET": f"{before}{MARK}{after}"})
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["url", "remember_counted", "hold", "created", "urls"]), st.text(max_size=6))
+def test_value_of_a_variable_is_never_shown_beside_the_tenants(field: str, before: str) -> None:
+    """The same for the keys that hold for the whole program."""
+    section = "counters" if field in ("hold", "created") else "store"
+    text = f"{section}: {{{field}: 'x${{SECRET}}'}}\n" + TENANT.format(
+        name="acme", secret="", field="timeout", value="1s"
+    )
+    assert MARK not in told(text, {"SECRET": f"{before}{MARK}"})
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["postgresql://u:{}@a/b", "sqlite://u:{}@a/b", "mysql://{}", "sqlite:///a?key={}", "sqlite:///{}/"])
+)
+def test_password_in_a_store_url_is_never_shown(url: str) -> None:
+    """Nor in the address of a database that this version cannot use."""
+    text = f"store: {{url: '{url.format(MARK)}'}}\n" + TENANT.format(
+        name="acme", secret="", field="timeout", value="1s"
+    )
+    assert MARK not in told(text, {})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=3), min_size=1, max_size=3),
+    st.lists(st.integers(1, 500), min_size=3, max_size=3),
+    st.integers(1, 500),
+)
+def test_good_configuration_keeps_what_its_rules_promise(
+    former: list[list[str]], retentions_d: list[int], remembered_d: int
+) -> None:
+    """A former name belongs to one tenant and to none of today's, and no job is shown longer than it is remembered."""
+    names = "abcd"[: len(former)]
+    entries = [
+        f"  - {{name: {name}, org: a, client_id: a, client_secret: a,"
+        f" retention: {days}d, former_names: [{', '.join(its)}]}}\n"
+        for name, its, days in zip(names, former, retentions_d, strict=False)
+    ]
+    claimed = [name for its in former for name in its]
+    sound = len({*claimed, *names}) == len(claimed) + len(names)
+    sound = sound and remembered_d >= max(retentions_d[: len(former)])
+    text = f"store: {{remember_counted: {remembered_d}d}}\ntenants:\n{''.join(entries)}"
+    assert told(text, {}).startswith("Config(") == sound
 
 
 @settings(deadline=None)

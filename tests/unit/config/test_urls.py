@@ -1,6 +1,10 @@
 """Addresses; most of what is refused has its file in bad/."""
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spexporter.config import urls
 
@@ -67,3 +71,54 @@ def test_other_http_would_send_a_secret_in_the_clear(url: str) -> None:
 def test_proxy_keeps_its_user() -> None:
     """A proxy may ask for a password."""
     assert urls.proxy_url("http://user:pass@proxy.example:3128/") == "http://user:pass@proxy.example:3128/"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("sqlite://", None),
+        ("sqlite:///spexporter.db", Path("spexporter.db")),
+        ("sqlite:///../a b/c%20d.db", Path("../a b/c%20d.db")),
+        ("sqlite:////var/lib/spexporter.db", Path("/var/lib/spexporter.db")),
+    ],
+)
+def test_store_is_a_file_or_memory(text: str, path: Path | None) -> None:
+    """Three slashes before a path as it is, which the fourth makes absolute; none for memory alone."""
+    assert urls.store_path(text) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *(
+            (text, "must be sqlite:///spexporter.db")
+            for text in ("", "a.db", "/a.db", "sqlite", "sqlite:", "sqlite:/a")
+        ),
+        *(
+            (text, "must be sqlite:///spexporter.db")
+            for text in ("SQLITE:///a", "sqlite3:///a", "sqlite+x:///a", "://")
+        ),
+        *((f"{scheme}://a", "not supported by this") for scheme in ("postgres", "postgresql", "postgresql+asyncpg")),
+        *((f"sqlite:{slashes}:memory:", "without :memory:") for slashes in ("//", "///", "////")),
+        *((f"sqlite://{rest}", r"\(\? and #\)") for rest in ("?a", "#", "/a?", "/a#b", "a?mode=memory", "/?a=/b")),
+        *((f"sqlite://{rest}", "must have three slashes") for rest in ("a", "a/b", "localhost/a.db", " ", "../a")),
+        *((f"sqlite:///{rest}", "must end with the name of a file") for rest in ("", "/", "a/", "/a/", ".", "a/..")),
+        *((f"sqlite:///{rest}", "must not hold") for rest in ("a\n", "a\0b", "a ", "a\tb", "\x1b[31m", "a\u2028b")),
+    ],
+)
+def test_other_stores_are_refused(text: str, message: str) -> None:
+    """Each with what would be right."""
+    with pytest.raises(ValueError, match=message):
+        urls.store_path(text)
+
+
+@given(st.text(alphabet=st.sampled_from("abz:/.?#~ @%") | st.characters(codec="utf-8"), max_size=8))
+def test_store_names_what_can_be_a_file(rest: str) -> None:
+    """Whatever follows the scheme, the result is memory where nothing follows, else a path that ends with a name."""
+    try:
+        path = urls.store_path(f"sqlite://{rest}")
+    except ValueError as error:
+        assert str(error).startswith("must")  # noqa: PT017 - a path is as good
+    else:
+        assert (path is None) == (not rest)
+        assert path is None or (path.name not in {"", ".", ".."} and str(path).isprintable())

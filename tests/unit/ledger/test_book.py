@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from spexporter.domain import counting
 from spexporter.domain.counting import SeriesKey
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, WatchedJob
-from spexporter.domain.ports import Change, Counted
+from spexporter.domain.ports import Change, Counted, Terms
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
 from spexporter.domain.view import TenantState
 from spexporter.ledger.book import Book
 
+TERMS = Terms("acme")
 IMPORT = JobKey("acme", Operation.IMPORT, "i")
 EXPORT = JobKey("acme", Operation.EXPORT, "e")
 
@@ -32,7 +33,7 @@ def value(state: TenantState, name: str, *labels: str) -> float:
 
 @pytest.fixture
 def book() -> Book:
-    book = Book()
+    book = Book(TERMS)
     book.apply(Change(added=(WatchedJob(IMPORT), WatchedJob(EXPORT))))
     return book
 
@@ -50,7 +51,7 @@ def test_closed_label_sets_start_at_zero(book: Book) -> None:
 
 def test_an_operation_without_a_job_has_no_series() -> None:
     """A tenant that only exports says nothing of imports."""
-    book = Book()
+    book = Book(TERMS)
     book.apply(Change(added=(WatchedJob(EXPORT),)))
     assert not [key for key in book.state().totals if "import" in key.labels or key.name == counting.IMPORT_RESULTS]
 
@@ -70,7 +71,7 @@ CHANGES: dict[str, Callable[[], Change]] = {
 @given(steps=st.lists(st.sampled_from(sorted(CHANGES)), max_size=30))
 def test_whatever_is_repeated_or_reordered_nothing_is_counted_twice(steps: list[str]) -> None:
     """Each job's end and each import's result count at most once, and counters never go back."""
-    book = Book()
+    book = Book(TERMS)
     before: Counter[SeriesKey] = Counter()
     for step in steps:
         book.apply(CHANGES[step]())
@@ -153,11 +154,12 @@ def test_a_job_watched_again_is_still_known(book: Book) -> None:
     assert (job.state, job.watched.name) == (JobState.COMPLETE, "nightly")
 
 
-def test_pages_may_show_only_what_was_published(book: Book) -> None:
-    """Publishing moves forward, never back."""
+def test_pages_may_show_only_what_was_stored(book: Book) -> None:
+    """Publishing moves forward, never back, and only once it is stored."""
     key = SeriesKey(counting.JOBS_FINISHED, ("export", "COMPLETE"))
     book.apply(Change(observations=(ended(EXPORT),)))
-    assert book.state().totals[key].published == 0
     book.publish({key: 1.0})
     book.publish({key: 0.0})
+    assert book.state().totals[key].published == 0
+    book.written(book.changed())
     assert book.state().totals[key].published == 1

@@ -5,6 +5,7 @@ The long run: `pytest tests/unit/poller/test_any_answer.py --hypothesis-profile=
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ from spexporter.domain import counting
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.counting import SeriesKey
 from spexporter.domain.job import ENDED_STATES, JobKey, Operation, WatchedJob
-from spexporter.domain.schedule import Pace
+from spexporter.domain.ports import Terms
 from spexporter.domain.view import TenantView
 from spexporter.ledger.memory import MemoryLedger
-from spexporter.poller import Poller, TenantPolling
+from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint import wire
 from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
@@ -130,17 +131,23 @@ class Tenant(Transport):
 
 async def lived(spoilt: Spoilt) -> tuple[Lost, TenantView, Tenant]:
     """Poll one import and one export to their ends, and for a while more."""
-    clock, board, lease, heard, ledger = FakeClock(START_WALL_S), LatestViews(), HeldBy(), Lost(), MemoryLedger()
+    clock, board, lease, heard, ledger = (
+        FakeClock(START_WALL_S),
+        LatestViews(),
+        HeldBy(),
+        Lost(),
+        MemoryLedger(math.inf),
+    )
     vitals = Vitals("http://x", "v1", clock)
     tenant = Tenant("acme", Mock(), Route(), gate=Gate(RateLimit(), clock), vitals=vitals, exchanges=heard, clock=clock)
     tenant.script(spoilt)
     tokens = TokenSource(Credential("http://x/oauth/token", "id", lambda: "planted-client-secret"), tenant, clock)
     client = TenantClient("http://x", "v1", tokens=tokens, transport=tenant, limits=MaxAnswer(1, 1), clock=clock)
     polling = TenantPolling(
-        "acme", GROUP, client, Pace(), ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
+        "acme", GROUP, client, Care(), ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
     )
     poller = Poller(GROUP, {"acme": polling}, lease=lease, clock=clock, pulse=Beats())
-    await poller.restore(ledger)
+    await poller.restore(await ledger.restore([Terms("acme")]))
     await poller.watch("acme", (WatchedJob(KEY), WatchedJob(OTHER)), ())
     task = asyncio.create_task(poller.run())
     end_s = clock.monotonic() + LASTS_S
@@ -148,6 +155,7 @@ async def lived(spoilt: Spoilt) -> tuple[Lost, TenantView, Tenant]:
     while (wake_s := clock.next_wake()) is not None and wake_s <= end_s and not task.done():
         clock.jump_to(wake_s)
         await settle()
+        board.served({view.tenant: view.version for view in board.snapshot()}, clock.wall())
     assert not task.done()
     task.cancel()
     (view,) = board.snapshot()

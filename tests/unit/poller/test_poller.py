@@ -1,6 +1,7 @@
 """The poller against a scripted client: what cannot be had from a real tenant at will."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,11 +21,10 @@ from spexporter.domain.errors import (
     TenantUnauthorized,
 )
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, WatchedJob
-from spexporter.domain.ports import Group
+from spexporter.domain.ports import Group, Terms
 from spexporter.domain.result import ImportResult, Outcome
-from spexporter.domain.schedule import Pace
 from spexporter.ledger.memory import MemoryLedger
-from spexporter.poller import Poller, TenantPolling
+from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint.vitals import Vitals
 from tests.support.clients import Heard
 from tests.support.clock import START_WALL_S, FakeClock, settle
@@ -176,16 +176,23 @@ async def rig(
     operation: Operation = Operation.IMPORT,
 ) -> AsyncIterator[Rig]:
     """Poll `tenants` with `jobs` jobs each, named `<tenant>-<number>`."""
-    clock, board, pulse, lease, heard, ledger = FakeClock(), LatestViews(), Beats(), HeldBy(), Lost(), MemoryLedger()
+    clock, board, pulse, lease, heard, ledger = (
+        FakeClock(),
+        LatestViews(),
+        Beats(),
+        HeldBy(),
+        Lost(),
+        MemoryLedger(math.inf),
+    )
     clients = {name: Scripted(Vitals("http://x", "v1", clock), on_status, on_result) for name in tenants}
     polling = {
         name: TenantPolling(
-            name, GROUP, client, Pace(), ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
+            name, GROUP, client, Care(), ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
         )
         for name, client in clients.items()
     }
     poller = Poller(GROUP, polling, lease=lease, clock=clock, pulse=pulse)
-    await poller.restore(ledger)
+    await poller.restore(await ledger.restore(map(Terms, tenants)))
     for name in tenants:
         await poller.watch(name, tuple(WatchedJob(JobKey(name, operation, f"{name}-{n}")) for n in range(jobs)), ())
     task = asyncio.create_task(poller.run())

@@ -1,0 +1,219 @@
+"""The store: what it keeps of tenants, in transactions. It knows no rules of counting."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+from sqlalchemy import Table, delete, literal, select, text, tuple_, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from spexporter.domain.budget import BudgetState
+from spexporter.domain.errors import StoreError
+from spexporter.domain.job import JobKey
+from spexporter.domain.ports import Group, StoredWindow
+from spexporter.ledger import rows as codec
+from spexporter.ledger.book import Remembered, Rows
+from spexporter.ledger.schema import MIGRATIONS, VERSION, counters, jobs, ledger, tenants, windows
+from spexporter.ledger.sqlite import SqliteFile
+
+_PATIENCE_AT_START_S = 5.0
+_PATIENCE_S = 1.0
+_DAY_S = 86400.0
+_KEYS_AT_A_TIME = 500
+_JOB_KEY = tuple_(jobs.c.tenant, jobs.c.operation, jobs.c.job_id)
+
+
+class StoreReplaced(StoreError):
+    """Another file has taken the place of the one that was opened, or there is none any more."""
+
+
+class Database:
+    """One store. Every method is one transaction, and raises StoreError where it fails."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._opening = file.engine(create=True, patience_s=_PATIENCE_AT_START_S)
+        self._engine = file.engine(create=False, patience_s=_PATIENCE_S)
+        self._generation = -1
+
+    async def prepare(self) -> None:
+        """Open the store, create or upgrade it, and take it over; whatever was opened before is forgotten."""
+        async with self._translated(), self._opening.begin() as connection:
+            await self._check(connection)
+            version = await self._version(connection)
+            if version > VERSION:
+                known = f"schema {version}, known up to {VERSION}"
+                raise StoreError(
+                    f"store {self._file.name} was written by a newer spexporter ({known})",
+                    cure="run that version again, or let store.url name another file",
+                )
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    await connection.execute(text(statement))
+            generation = ledger.c.generation + 1
+            await connection.execute(update(ledger).values(version=VERSION, generation=generation))
+            taken_over = (await connection.execute(select(ledger.c.generation))).scalar_one()
+        self._generation = taken_over
+        self._file.stamp()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file is not there any more."""
+        return not self._file.exists()
+
+    def touched(self) -> bool:
+        """Whether somebody else seems to have changed the store."""
+        return self._file.touched()
+
+    async def verify(self) -> None:
+        """Find out whether the store is still the one that was opened."""
+        async with self._writing():
+            pass
+
+    async def load(self, names: Collection[str], now_s: float) -> dict[str, Rows]:
+        """Return what is stored of tenants and to be held in memory: counters, facts and watched jobs."""
+        async with self._writing() as connection:
+            # Those that have left the pages are named again by whoever still names them.
+            left = jobs.c.body.is_(None) & jobs.c.tenant.in_(names)
+            await connection.execute(update(jobs).where(left).values(watched=False))
+            await connection.execute(update(tenants).where(tenants.c.tenant.in_(names)).values(seen_s=now_s))
+            return {name: await self._load(connection, name) for name in names}
+
+    async def rename(self, former: str, tenant: str) -> Rows:
+        """Make the jobs stored under `former` those of `tenant`, take its other rows out, and return them."""
+        async with self._writing() as connection:
+            taken = await self._load(connection, former)
+            columns = [literal(tenant) if column is jobs.c.tenant else column for column in jobs.c]
+            moved = select(*columns).where(jobs.c.tenant == former)
+            names = [column.name for column in jobs.c]
+            await connection.execute(insert(jobs).from_select(names, moved).on_conflict_do_nothing())
+            for table in (jobs, counters, tenants):
+                await connection.execute(delete(table).where(table.c.tenant == former))
+            return taken
+
+    async def find(self, keys: Collection[JobKey]) -> dict[JobKey, Remembered]:
+        """Return what is known of jobs."""
+        wanted = [(key.tenant, key.operation.value, key.job_id) for key in keys]
+        found: dict[JobKey, Remembered] = {}
+        async with self._reading() as connection:
+            for first in range(0, len(wanted), _KEYS_AT_A_TIME):
+                named = _JOB_KEY.in_(wanted[first : first + _KEYS_AT_A_TIME])
+                found |= codec.read_jobs(await connection.execute(select(jobs).where(named)))
+        return found
+
+    async def write(self, changed: Mapping[str, Rows], now_s: float) -> None:
+        """Store what has changed of tenants, all of it or nothing."""
+        async with self._writing() as connection:
+            for tenant, rows in changed.items():
+                found = [codec.job_row(key, row, now_s) for key, row in rows.jobs.items()]
+                await _upsert(connection, jobs, found)
+                await _upsert(connection, counters, [codec.cell_row(tenant, *item) for item in rows.cells.items()])
+                if rows.facts:
+                    await _upsert(connection, tenants, [codec.facts_row(tenant, rows.facts, now_s)])
+
+    async def prune(self, present: Collection[str], now_s: float, remember_s: float) -> None:
+        """Forget what nobody wants any more; `present` are the tenants that are configured."""
+        forgotten_s = now_s - remember_s
+        gone = select(tenants.c.tenant).where(tenants.c.seen_s < forgotten_s)
+        async with self._writing() as connection:
+            await connection.execute(update(tenants).where(tenants.c.tenant.in_(present)).values(seen_s=now_s))
+            still = jobs.c.watched & jobs.c.tenant.in_(present) & (jobs.c.wanted_s < now_s - _DAY_S)
+            await connection.execute(update(jobs).where(still).values(wanted_s=now_s))
+            left = ~jobs.c.watched & (jobs.c.leaves_s < now_s) & jobs.c.body.is_not(None)
+            await connection.execute(update(jobs).where(left).values(body=None))
+            unwanted = ~jobs.c.watched & (jobs.c.wanted_s < forgotten_s)
+            await connection.execute(delete(jobs).where(unwanted | jobs.c.tenant.in_(gone)))
+            await connection.execute(delete(counters).where(counters.c.tenant.in_(gone)))
+            await connection.execute(delete(tenants).where(tenants.c.seen_s < forgotten_s))
+
+    async def take_window(self, group: Group, now_s: float) -> StoredWindow | None:
+        """Return the windows of a group as they are now, None where it is new; they are not stored any more then."""
+        async with self._writing() as connection:
+            found = await connection.execute(select(windows).where(windows.c.client_group == group))
+            row = found.one_or_none()
+            await _upsert(connection, windows, [{"client_group": group, "stored_s": now_s, "state": None}])
+        if row is None:
+            return None
+        if row.state is None:
+            return StoredWindow(clean=False)
+        passed_s = max(0.0, now_s - row.stored_s)
+        stored = codec.read_windows(row.state)
+        return StoredWindow(clean=True, windows={version: state.later(passed_s) for version, state in stored.items()})
+
+    async def put_window(self, group: Group, states: Mapping[str, BudgetState], now_s: float) -> None:
+        """Store the windows of a group."""
+        row = {"client_group": group, "stored_s": now_s, "state": codec.write_windows(states)}
+        async with self._writing() as connection:
+            await _upsert(connection, windows, [row])
+
+    async def _load(self, connection: AsyncConnection, tenant: str) -> Rows:
+        live = (jobs.c.tenant == tenant) & jobs.c.watched & jobs.c.body.is_not(None)
+        facts = (await connection.execute(select(tenants).where(tenants.c.tenant == tenant))).one_or_none()
+        cells = await connection.execute(select(counters).where(counters.c.tenant == tenant))
+        return Rows(
+            jobs=codec.read_jobs(await connection.execute(select(jobs).where(live))),
+            cells=codec.read_cells(cells),
+            facts=codec.read_facts(facts) if facts else None,
+        )
+
+    async def _check(self, connection: AsyncConnection) -> None:
+        found = (await connection.execute(text("PRAGMA quick_check(1)"))).scalar_one()
+        if found != "ok":
+            raise self._damaged(found)
+
+    def _damaged(self, found: object) -> StoreError:
+        cure = "put a copy that is whole in its place, or delete it"
+        return StoreError(f"store {self._file.name} is damaged: {found}", cure=cure)
+
+    async def _version(self, connection: AsyncConnection) -> int:
+        names = (await connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))).scalars().all()
+        if "ledger" in names:
+            return int((await connection.execute(select(ledger.c.version))).scalar_one())
+        if names:
+            raise StoreError(
+                f"store {self._file.name} is not a store of spexporter: it has tables of another program",
+                cure="let store.url name a file of its own",
+            )
+        return 0
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction on the very store that was opened: each leaves a mark that the next one looks for."""
+        if self.gone:
+            raise StoreReplaced(f"store {self._file.name} is gone", cure="none needed: it is written anew")
+        async with self._reading() as connection:
+            ours = ledger.c.generation == self._generation
+            marked = await connection.execute(update(ledger).where(ours).values(generation=self._generation + 1))
+            if marked.rowcount != 1:
+                raise StoreReplaced(
+                    f"store {self._file.name} has been replaced by another file",
+                    cure="none needed: it is written anew",
+                )
+            yield connection
+        self._generation += 1
+        self._file.stamp()
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise self._file.translate(error) from error
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise self._damaged(error) from error
+
+
+async def _upsert(connection: AsyncConnection, table: Table, found: list[codec.Row]) -> None:
+    if not found:
+        return
+    statement = insert(table)
+    rest = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    await connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=rest), found)

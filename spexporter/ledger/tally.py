@@ -1,0 +1,96 @@
+"""One tenant's counters: what they have counted, and what pages may show of it. No storage here."""
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from spexporter.domain.counting import Cell, Exemplar, SeriesKey
+
+
+class Tally:
+    """Cells by series, and which of them differ from what is stored.
+
+    A page shows a new value only once that is stored: `publish` asks for it, and `written` grants it.
+    """
+
+    def __init__(self, cells: Mapping[SeriesKey, Cell] | None = None) -> None:
+        self._cells: dict[SeriesKey, Cell] = dict(cells or {})
+        self._asked: dict[SeriesKey, float] = {}
+        self._changed: set[SeriesKey] = set()
+
+    @property
+    def cells(self) -> Mapping[SeriesKey, Cell]:
+        """An immutable copy of all cells."""
+        return dict(self._cells)
+
+    def begin(self, keys: Iterable[SeriesKey], at_s: float | None) -> None:
+        """Start those of `keys` at 0 that have not begun yet."""
+        for key in keys:
+            if key not in self._cells:
+                self._cells[key] = Cell(created_s=at_s)
+                self._changed.add(key)
+
+    def add(self, increments: Mapping[SeriesKey, float], exemplars: Mapping[SeriesKey, Exemplar]) -> None:
+        """Count what has happened since."""
+        for key, increment in increments.items():
+            cell = self._cells.get(key, Cell())
+            exemplar = exemplars.get(key, cell.exemplar)
+            self._cells[key] = replace(cell, value=cell.value + increment, exemplar=exemplar)
+            self._changed.add(key)
+
+    def add_late(self, increments: Mapping[SeriesKey, float], unseen: AbstractSet[SeriesKey]) -> None:
+        """Count what had happened before we could tell: shown at once by counters that are `unseen`, else never."""
+        for key, increment in increments.items():
+            cell = self._cells.get(key)
+            if cell is not None and key not in unseen:
+                self._cells[key] = replace(cell, value=cell.value + increment, late=cell.late + increment)
+            else:
+                before = cell or Cell()
+                # Not created at 0 any more, as Prometheus would take it to be.
+                created_s = None if increment else before.created_s
+                self._cells[key] = replace(before, value=before.value + increment, created_s=created_s)
+                self._asked[key] = self._shown(key) + increment
+            self._changed.add(key)
+
+    def adopt(self, others: Mapping[SeriesKey, Cell]) -> None:
+        """Take over the counters of a former name; where both have one, what the other counted is not shown."""
+        for key, other in others.items():
+            cell = self._cells.get(key)
+            if cell is None:
+                self._cells[key] = replace(other, created_s=None)
+            else:
+                self._cells[key] = replace(cell, value=cell.value + other.value, late=cell.late + other.value)
+            self._changed.add(key)
+
+    def publish(self, upto: Mapping[SeriesKey, float]) -> None:
+        """Ask for pages to show these values, as soon as that is stored; never less than before."""
+        for key, value in upto.items():
+            if value > self._shown(key):
+                self._asked[key] = value
+                self._changed.add(key)
+
+    def changed(self) -> Mapping[SeriesKey, Cell]:
+        """Return the cells to be stored, with what was asked for, and call them stored: `unwritten` takes it back."""
+        rows = {key: replace(self._cells[key], published=self._shown(key)) for key in self._changed}
+        self._changed.clear()
+        return rows
+
+    def unwritten(self, rows: Iterable[SeriesKey]) -> None:
+        """Take note that these could not be stored."""
+        self._changed.update(rows)
+
+    def written(self, rows: Mapping[SeriesKey, Cell]) -> None:
+        """Take note that these are stored: pages may show what they say."""
+        for key, row in rows.items():
+            cell = self._cells[key]
+            self._cells[key] = replace(cell, published=max(cell.published, row.published))
+            if self._asked.get(key, 0.0) <= row.published:
+                self._asked.pop(key, None)
+
+    def rewrite(self) -> None:
+        """Take note that nothing is stored any more."""
+        self._changed.update(self._cells)
+
+    def _shown(self, key: SeriesKey) -> float:
+        cell = self._cells.get(key, Cell())
+        return max(cell.published, self._asked.get(key, 0.0))
