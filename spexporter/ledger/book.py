@@ -45,6 +45,19 @@ class Facts:
     last_answer_s: float | None = None
     tenant_offset_s: float | None = None
 
+    def adopting(self, other: "Facts") -> "Facts":
+        """Return these with what is known under a former name: the newer successes, and whatever was missing here."""
+        newest = {**other.successes, **self.successes}
+        for operation, ended_s in other.successes.items():
+            newest[operation] = max(ended_s, newest[operation])
+        mine = self.last_answer_s is not None
+        return Facts(
+            successes=newest,
+            runs_s={**other.runs_s, **self.runs_s},
+            last_answer_s=self.last_answer_s if mine else other.last_answer_s,
+            tenant_offset_s=self.tenant_offset_s if mine else other.tenant_offset_s,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -74,7 +87,7 @@ class Book:
         self._leaving: list[tuple[float, str, JobKey]] = []
         self._leaves_s: dict[JobKey, float] = {}
         self._changed: set[JobKey] = set()
-        self._facts_changed = False
+        self._facts_changed = rows.facts is None  # each tenant has a row, by which the store knows it
         self.recall(rows.jobs)
 
     def state(self) -> TenantState:
@@ -132,12 +145,8 @@ class Book:
                 self.recall({ours: replace(row, job=row.job and row.job.under(ours))})
                 self._changed.add(ours)
         self._tally.adopt(other.state().totals)
-        theirs, mine = other.facts, self.facts
-        newest = {**theirs.successes, **mine.successes}
-        for operation, ended_s in theirs.successes.items():
-            newest[operation] = max(ended_s, newest[operation])
-        runs_s = {**theirs.runs_s, **mine.runs_s}
-        self._set(successes=newest, runs_s=runs_s, last_answer_s=mine.last_answer_s or theirs.last_answer_s)
+        self.facts = self.facts.adopting(other.facts)
+        self._facts_changed = True
 
     def remembered(self) -> Mapping[JobKey, Remembered]:
         """Return every job that is known, watched or not."""

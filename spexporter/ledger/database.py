@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from sqlalchemy import Table, delete, literal, select, text, tuple_, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +15,7 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey
 from spexporter.domain.ports import Group, StoredWindow
 from spexporter.ledger import rows as codec
-from spexporter.ledger.book import Remembered, Rows
+from spexporter.ledger.book import Facts, Remembered, Rows
 from spexporter.ledger.schema import MIGRATIONS, VERSION, counters, jobs, ledger, tenants, windows
 from spexporter.ledger.sqlite import SqliteFile
 
@@ -82,17 +82,26 @@ class Database:
             await connection.execute(update(tenants).where(tenants.c.tenant.in_(names)).values(seen_s=now_s))
             return {name: await self._load(connection, name) for name in names}
 
-    async def rename(self, former: str, tenant: str) -> Rows:
-        """Make the jobs stored under `former` those of `tenant`, take its other rows out, and return them."""
+    async def rename(self, former: str, tenant: str) -> None:
+        """Make all that is stored under `former` the tenant's; what it has itself comes first.
+
+        Where both have a counter, what the former one counted is late: no page of the tenant may step up by it.
+        """
         async with self._writing() as connection:
-            taken = await self._load(connection, former)
-            columns = [literal(tenant) if column is jobs.c.tenant else column for column in jobs.c]
-            moved = select(*columns).where(jobs.c.tenant == former)
-            names = [column.name for column in jobs.c]
-            await connection.execute(insert(jobs).from_select(names, moved).on_conflict_do_nothing())
+            taken = await self._facts(connection, former)
+            if taken is None:
+                return
+            own = await self._facts(connection, tenant) or (Facts(), taken[1])
+            await _upsert(connection, tenants, [codec.facts_row(tenant, own[0].adopting(taken[0]), own[1])])
+            await connection.execute(_moved(jobs, former, tenant).on_conflict_do_nothing())
+            moved = _moved(counters, former, tenant)
+            both = {
+                "value": counters.c.value + moved.excluded.value,
+                "late": counters.c.late + moved.excluded.value,
+            }
+            await connection.execute(moved.on_conflict_do_update(index_elements=counters.primary_key, set_=both))
             for table in (jobs, counters, tenants):
                 await connection.execute(delete(table).where(table.c.tenant == former))
-            return taken
 
     async def find(self, keys: Collection[JobKey]) -> dict[JobKey, Remembered]:
         """Return what is known of jobs."""
@@ -151,13 +160,18 @@ class Database:
 
     async def _load(self, connection: AsyncConnection, tenant: str) -> Rows:
         live = (jobs.c.tenant == tenant) & jobs.c.watched & jobs.c.body.is_not(None)
-        facts = (await connection.execute(select(tenants).where(tenants.c.tenant == tenant))).one_or_none()
+        facts = await self._facts(connection, tenant)
         cells = await connection.execute(select(counters).where(counters.c.tenant == tenant))
         return Rows(
             jobs=codec.read_jobs(await connection.execute(select(jobs).where(live))),
             cells=codec.read_cells(cells),
-            facts=codec.read_facts(facts) if facts else None,
+            facts=facts[0] if facts else None,
         )
+
+    async def _facts(self, connection: AsyncConnection, tenant: str) -> tuple[Facts, float] | None:
+        """Return what is stored of a tenant, and when it was last configured (Unix seconds)."""
+        row = (await connection.execute(select(tenants).where(tenants.c.tenant == tenant))).one_or_none()
+        return (codec.read_facts(row), row.seen_s) if row else None
 
     async def _check(self, connection: AsyncConnection) -> None:
         found = (await connection.execute(text("PRAGMA quick_check(1)"))).scalar_one()
@@ -209,6 +223,13 @@ class Database:
             raise self._file.translate(error) from error
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise self._damaged(error) from error
+
+
+def _moved(table: Table, former: str, tenant: str) -> Insert:
+    """Return a statement that writes the rows of `former` once more, as the tenant's."""
+    columns = [literal(tenant) if column is table.c.tenant else column for column in table.c]
+    rows = select(*columns).where(table.c.tenant == former)
+    return insert(table).from_select([column.name for column in table.c], rows)
 
 
 async def _upsert(connection: AsyncConnection, table: Table, found: list[codec.Row]) -> None:

@@ -80,16 +80,12 @@ class SqlLedger:
     async def restore(self, terms: Iterable[Terms]) -> Mapping[str, TenantState]:
         """See `Ledger.restore`."""
         fresh = {each.tenant: each for each in terms}
-        now_s = self._clock.wall()
         async with self._read():
-            stored = await self._database.load(fresh, now_s)
             for tenant, each in fresh.items():
-                self._books[tenant] = Book(each, stored[tenant])
                 for former in each.former_names:
-                    taken = await self._database.rename(former, tenant)
-                    self._books[tenant].adopt(Book(Terms(former), taken))
-                    self._dirty.add(tenant)
-        await self._written()
+                    await self._database.rename(former, tenant)
+            stored = await self._database.load(fresh, self._clock.wall())
+        self._books |= {tenant: Book(each, stored[tenant]) for tenant, each in fresh.items()}
         return {tenant: self._books[tenant].state() for tenant in fresh}
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
@@ -125,7 +121,9 @@ class SqlLedger:
             return await self._database.take_window(group, now_s)
 
     async def close_window(self, group: Group, windows: Mapping[str, BudgetState], now_s: float) -> None:
-        """See `Ledger.close_window`."""
+        """See `Ledger.close_window`; a store that fails is not waited for, the next process will be careful."""
+        if self._failing_since_s is not None:
+            return
         try:
             async with self._turn:
                 await self._database.put_window(group, windows, now_s)
@@ -139,6 +137,10 @@ class SqlLedger:
             self._wanted.clear()
             async with self._turn:
                 await self._round()
+        if self._dirty:
+            log.error(
+                "store_left_behind", tenants=sorted(self._dirty), cure="it is asked for and counted again next time"
+            )
 
     def close(self) -> None:
         """Let `keep` write what is left and end."""

@@ -184,8 +184,9 @@ def config_text(simulator: Simulator, tenants_url: str, *, extra: str = "") -> s
 
 @asynccontextmanager
 async def world(
-    plans: Iterable[TenantPlan],
+    plans: Iterable[TenantPlan] = (),
     *,
+    again: World | None = None,
     plant: Iterable[dict[str, object]] = (),
     defaults: str = "",
     seed: int = 1,
@@ -201,15 +202,20 @@ async def world(
     `config` replaces the configuration that the simulator writes of itself; `{url}` in it is the simulator's root.
     The ledger is in memory, or in the file `store`; new counters show their baseline in one page, and for `hold_s`.
     With `tls` it is served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
+    `again` is a world that has ended: its tenants, their record and its time go on, `plans` are not looked at.
     """
-    clock = clock or FakeClock()
-    host = HostClock(clock)
-    simulator = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
+    clock = again.clock if again else clock or FakeClock()
+    host = again.host if again else HostClock(clock)
+    port = urlsplit(again.tenants_url).port or 0 if again else 0
+    if again:
+        simulator = again.simulator
+    else:
+        simulator = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
     for job in plant:
         simulator.start(**job)  # type: ignore[arg-type]
     telemetry = CountedTelemetry()
     async with AsyncExitStack() as tenants_server:
-        tenants_url = await tenants_server.enter_async_context(serving(simulator, ssl_context=tls))
+        tenants_url = await tenants_server.enter_async_context(serving(simulator, port=port, ssl_context=tls))
         text = config.replace("{url}", tenants_url) if config else config_text(simulator, tenants_url, extra=defaults)
         read = read_config(text)
         used = replace(
