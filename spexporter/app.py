@@ -202,7 +202,9 @@ class Exporter:
             poller.wake()
 
     async def leave(self) -> None:
-        """Leave the rate limit windows for the next process."""
+        """Leave the rate limit windows, and counters as the last page had them, for the next process."""
+        for poller in self.pollers.values():
+            await poller.leave()
         for group, gate in self._gates.items():
             await self._ledger.close_window(group, gate.export(), self._clock.wall())
 

@@ -14,7 +14,7 @@ class LatestViews:
     def __init__(self, on_served: Callable[[], None] = lambda: None) -> None:
         self._on_served = on_served
         self._views: dict[str, TenantView] = {}
-        self._shown: dict[str, int] = {}
+        self._shown: dict[str, TenantView] = {}
         self._served: dict[str, int] = {}
         self.last_served_s: float | None = None
 
@@ -30,8 +30,12 @@ class LatestViews:
 
     def snapshot(self) -> Sequence[TenantView]:
         """See `Board.snapshot`."""
-        self._shown = {tenant: view.version for tenant, view in self._views.items()}
         return [self._views[tenant] for tenant in sorted(self._views)]
+
+    def begin_page(self) -> Sequence[TenantView]:
+        """See `Board.begin_page`."""
+        self._shown = dict(self._views)
+        return self.snapshot()
 
     def served(self, versions: Mapping[str, int], at_s: float) -> None:
         """See `Board.served`. Pages can end out of order: an older one takes nothing back."""
@@ -44,6 +48,6 @@ class LatestViews:
         """See `Board.served_version`."""
         return self._served.get(tenant, 0)
 
-    def shown_version(self, tenant: str) -> int:
-        """See `Board.shown_version`."""
-        return self._shown.get(tenant, 0)
+    def shown(self, tenant: str) -> TenantView | None:
+        """See `Board.shown`."""
+        return self._shown.get(tenant)

@@ -173,7 +173,8 @@ class Job:
     def seen(self, observation: Observation, count_new_within_s: float = math.inf) -> "Job":
         """Return what we believe after one more observation. An ended job does not change any more.
 
-        It is late where its end was more than `count_new_within_s` before its id was given to us.
+        It is late where its end was more than `count_new_within_s` before its id was given to us; one that we saw
+        running is not, whatever the clocks say.
         """
         if self.end_seen_s is not None:
             return self
@@ -189,7 +190,7 @@ class Job:
             found,
             ended_s=observation.ended_s,
             end_seen_s=observation.observed_s,
-            late=self._given_late(observation, count_new_within_s),
+            late=not self.running and self._given_late(observation, count_new_within_s),
         )
 
     def _given_late(self, observation: Observation, within_s: float) -> bool:

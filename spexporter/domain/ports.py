@@ -34,7 +34,8 @@ class Change:
 
     `at_s` is when it happens (Unix seconds, our clock); `answered_s` and `tenant_offset_s` are the tenant's last good
     answer and how far its clock is ahead of ours. `operations` and `object_types` have counters from now on.
-    `unseen` are counters that no page has shown: only they can take in what is late without looking like an increase.
+    `still_at_s` is as in `TenantHealth`. `unseen` are counters that no page has shown: only they can take in what is
+    late without looking like an increase.
     """
 
     added: tuple[WatchedJob, ...] = ()
@@ -47,6 +48,7 @@ class Change:
     at_s: float | None = None
     answered_s: float | None = None
     tenant_offset_s: float | None = None
+    still_at_s: float | None = None
 
     @property
     def urgent(self) -> bool:
@@ -107,6 +109,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def withdraw(self, tenant: str, shown: Mapping[SeriesKey, float], *, fence: int) -> None:
+        """Take back what was published beyond the values that pages have `shown`, as the process ends."""
+        ...
+
     async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
         """Take the rate limit windows of `group` out of the store, as they are now (Unix seconds).
 
@@ -157,6 +163,10 @@ class Board(Protocol):
         """Return all views, ordered by tenant, as of one instant."""
         ...
 
+    def begin_page(self) -> Sequence[TenantView]:
+        """Return the same for a page of metrics, and take note that one begins to show it."""
+        ...
+
     def served(self, versions: Mapping[str, int], at_s: float) -> None:
         """Take note that a whole page with these views has left, after its last byte (Unix seconds)."""
         ...
@@ -165,8 +175,8 @@ class Board(Protocol):
         """Return the newest version of a tenant's view that a whole page has shown, 0 before the first."""
         ...
 
-    def shown_version(self, tenant: str) -> int:
-        """Return the newest version of a tenant's view that a page has begun to show, 0 before the first."""
+    def shown(self, tenant: str) -> TenantView | None:
+        """Return the newest view of a tenant that a page has begun to show, None before the first."""
         ...
 
 

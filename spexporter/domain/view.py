@@ -61,7 +61,8 @@ class TenantState:
     """What the ledger knows of one tenant: its watched jobs, its counters, and how each operation does.
 
     `successes` are the ends of the newest ones, by the tenant's clock; `last_answer_s` is by ours, and
-    `tenant_offset_s` how far the tenant's clock was ahead of it then. The first job leaves the pages at `leaves_s`.
+    `tenant_offset_s` how far the tenant's clock was ahead of it then; `still_at_s` as in `TenantHealth`.
+    The first job leaves the pages at `leaves_s`.
     """
 
     jobs: Mapping[JobKey, Job] = field(default_factory=dict)
@@ -70,6 +71,7 @@ class TenantState:
     usual: Mapping[Operation, Usual] = field(default_factory=dict)
     last_answer_s: float | None = None
     tenant_offset_s: float | None = None
+    still_at_s: float | None = None
     leaves_s: float = math.inf
 
 

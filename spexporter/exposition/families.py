@@ -236,6 +236,11 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
     ),
 )
 
+# How the names of samples begin that only ever grow.
+COUNTER_FAMILIES = tuple(
+    family.name.removesuffix("_total") for family in TENANT_FAMILIES if family.type in {"counter", "histogram"}
+)
+
 OWN_FAMILIES: tuple[Family, ...] = (
     Family(
         "spexporter_api_requests_total",

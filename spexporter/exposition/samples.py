@@ -132,7 +132,8 @@ def run_seconds(view: TenantView, now: Moment) -> Iterator[Row]:
     """A classic histogram for each operation: buckets, count and sum."""
     buckets = cells(f"{counting.RUN_SECONDS}_bucket", "operation", "le")
     sums = {row.labels: row for row in cells(f"{counting.RUN_SECONDS}_sum", "operation")(view, now)}
-    for bucket in buckets(view, now):
+    # In any order they may come from the store; OpenMetrics wants them by operation and bound.
+    for bucket in sorted(buckets(view, now), key=lambda row: (row.labels[0][1], float(row.labels[1][1]))):
         yield bucket._replace(suffix="_bucket", created_s=None)
         operation, bound = bucket.labels
         if bound[1] == "+Inf":  # the last one: OpenMetrics wants all samples of one histogram together

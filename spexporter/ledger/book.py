@@ -44,6 +44,7 @@ class Facts:
     runs_s: Mapping[Operation, tuple[float, ...]] = field(default_factory=dict)
     last_answer_s: float | None = None
     tenant_offset_s: float | None = None
+    still_at_s: float | None = None
 
     def adopting(self, other: "Facts") -> "Facts":
         """Return these with what is known under a former name: the newer successes, and whatever was missing here."""
@@ -56,6 +57,7 @@ class Facts:
             runs_s={**other.runs_s, **self.runs_s},
             last_answer_s=self.last_answer_s if mine else other.last_answer_s,
             tenant_offset_s=self.tenant_offset_s if mine else other.tenant_offset_s,
+            still_at_s=self.still_at_s if mine else other.still_at_s,
         )
 
 
@@ -101,6 +103,7 @@ class Book:
             usual={operation: found for operation, found in learnt.items() if found},
             last_answer_s=facts.last_answer_s,
             tenant_offset_s=facts.tenant_offset_s,
+            still_at_s=facts.still_at_s,
             leaves_s=self._leaving[0][0] if self._leaving else math.inf,
         )
 
@@ -136,6 +139,10 @@ class Book:
     def publish(self, upto: Mapping[SeriesKey, float]) -> None:
         """Move what pages may show up to these values, as soon as that is stored."""
         self._tally.publish(upto)
+
+    def withdraw(self, shown: Mapping[SeriesKey, float]) -> None:
+        """Take back what pages may show beyond what they have `shown`."""
+        self._tally.withdraw(shown)
 
     def adopt(self, other: "Book") -> None:
         """Take over what is known under a former name."""
@@ -230,7 +237,7 @@ class Book:
             self._tally.add_late(increments, change.unseen)
         else:
             examples = {} if change.at_s is None else exemplars(job, increments, change.at_s)
-            self._tally.add(increments, examples)
+            self._tally.add(increments, examples, change.at_s)
 
     def _succeed(self, job: Job) -> None:
         if job.state is JobState.COMPLETE and job.ended_s is not None:
@@ -238,8 +245,13 @@ class Book:
             self._set(successes={**self.facts.successes, job.key.operation: newest_s})
 
     def _answered(self, change: Change) -> None:
-        if change.answered_s is not None and change.answered_s != self.facts.last_answer_s:
-            self._set(last_answer_s=change.answered_s, tenant_offset_s=change.tenant_offset_s)
+        known = self.facts.last_answer_s, self.facts.still_at_s
+        if change.answered_s is not None and known != (change.answered_s, change.still_at_s):
+            self._set(
+                last_answer_s=change.answered_s,
+                tenant_offset_s=change.tenant_offset_s,
+                still_at_s=change.still_at_s,
+            )
 
     def _put(self, job: Job) -> None:
         self._enter(job)

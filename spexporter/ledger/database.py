@@ -16,8 +16,9 @@ from spexporter.domain.job import JobKey
 from spexporter.domain.ports import Group, StoredWindow
 from spexporter.ledger import rows as codec
 from spexporter.ledger.book import Facts, Remembered, Rows
+from spexporter.ledger.lockfile import Lock
 from spexporter.ledger.schema import MIGRATIONS, VERSION, counters, jobs, ledger, tenants, windows
-from spexporter.ledger.sqlite import SqliteFile
+from spexporter.ledger.sqlite import PUT_BACK, SqliteFile
 
 _PATIENCE_AT_START_S = 5.0
 _PATIENCE_S = 1.0
@@ -33,14 +34,17 @@ class StoreReplaced(StoreError):
 class Database:
     """One store. Every method is one transaction, and raises StoreError where it fails."""
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: SqliteFile, lock: Lock | None = None) -> None:
         self._file = file
+        self._lock = lock
         self._opening = file.engine(create=True, patience_s=_PATIENCE_AT_START_S)
         self._engine = file.engine(create=False, patience_s=_PATIENCE_S)
         self._generation = -1
 
     async def prepare(self) -> None:
         """Open the store, create or upgrade it, and take it over; whatever was opened before is forgotten."""
+        if self._lock is not None:
+            self._lock.take()  # it may have been removed with the file
         async with self._translated(), self._opening.begin() as connection:
             await self._check(connection)
             version = await self._version(connection)
@@ -61,7 +65,7 @@ class Database:
 
     @property
     def gone(self) -> bool:
-        """Whether the file is not there any more."""
+        """Whether the file is not there any more, or nothing is in it."""
         return not self._file.exists()
 
     def touched(self) -> bool:
@@ -179,8 +183,7 @@ class Database:
             raise self._damaged(found)
 
     def _damaged(self, found: object) -> StoreError:
-        cure = "put a copy that is whole in its place, or delete it"
-        return StoreError(f"store {self._file.name} is damaged: {found}", cure=cure)
+        return StoreError(f"store {self._file.name} is damaged: {found}", cure=PUT_BACK)
 
     async def _version(self, connection: AsyncConnection) -> int:
         names = (await connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))).scalars().all()
@@ -202,14 +205,17 @@ class Database:
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction on the very store that was opened: each leaves a mark that the next one looks for."""
         if self.gone:
-            raise StoreReplaced(f"store {self._file.name} is gone", cure="none needed: it is written anew")
+            raise StoreReplaced(
+                f"store {self._file.name} is gone or empty",
+                cure="none needed if store_recovered follows: it is written anew",
+            )
         async with self._reading() as connection:
             ours = ledger.c.generation == self._generation
             marked = await connection.execute(update(ledger).where(ours).values(generation=self._generation + 1))
             if marked.rowcount != 1:
                 raise StoreReplaced(
                     f"store {self._file.name} has been replaced by another file",
-                    cure="none needed: it is written anew",
+                    cure="none needed if store_recovered follows: it is written anew",
                 )
             yield connection
         self._generation += 1

@@ -42,6 +42,13 @@ class MemoryLedger:
         book.written(book.changed())
         return book.state()
 
+    async def withdraw(self, tenant: str, shown: Mapping[SeriesKey, float], *, fence: int) -> None:
+        """See `Ledger.withdraw`."""
+        del fence
+        book = self._books[tenant]
+        book.withdraw(shown)
+        book.written(book.changed())
+
     async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
         """See `Ledger.open_window`."""
         del now_s

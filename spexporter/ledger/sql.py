@@ -37,8 +37,8 @@ async def opened(path: Path, *, remember_s: float, clock: Clock, watch: StoreWat
         StoreError: it cannot be opened, or another daemon has it.
     """
     file = SqliteFile(path)
-    with sole_owner(file.path):
-        database = Database(file)
+    with sole_owner(file.path) as lock:
+        database = Database(file, lock)
         await database.prepare()
         ledger = SqlLedger(database, remember_s=remember_s, clock=clock, watch=watch)
         keeping = asyncio.create_task(ledger.keep(), name="ledger")
@@ -63,11 +63,13 @@ class SqlLedger:
         self._books: dict[str, Book] = {}
         self._dirty: set[str] = set()
         self._urgent: set[str] = set()
+        self._groups: set[Group] = set()
         self._turn = asyncio.Lock()
         self._lookups = 0
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._failing_since_s: float | None = None
+        self._said: set[str] = set()
         self._prune_at_s = clock.monotonic() + _PRUNE_EVERY_S
         self._closed = False
         watch.store_up(up=True)
@@ -94,16 +96,15 @@ class SqlLedger:
         book = self._books[tenant]
         self._lookups += 1
         try:
-            book.recall(await self._find([job.key for job in change.added if not book.knows(job.key)]))
+            named = [job.key for job in change.added] + list(change.removed)
+            book.recall(await self._find([key for key in named if not book.knows(key)]))
             book.apply(change)
         finally:
             self._lookups -= 1
         self._dirty.add(tenant)
         if change.urgent:
             self._urgent.add(tenant)
-        if tenant in self._urgent:  # by another change, perhaps: what is returned will be shown
-            await self._written()
-        return book.state()
+        return await self._stored_state(tenant)
 
     async def publish(self, tenant: str, upto: Mapping[SeriesKey, float], *, fence: int) -> TenantState:
         """See `Ledger.publish`."""
@@ -112,12 +113,19 @@ class SqlLedger:
         if self._failing_since_s is None:
             book.publish(upto)
             self._dirty.add(tenant)
-            await self._written()
-        return book.state()
+            self._urgent.add(tenant)
+        return await self._stored_state(tenant)
+
+    async def withdraw(self, tenant: str, shown: Mapping[SeriesKey, float], *, fence: int) -> None:
+        """See `Ledger.withdraw`. It is stored with what is left at the end."""
+        del fence
+        self._books[tenant].withdraw(shown)
+        self._dirty.add(tenant)
 
     async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
         """See `Ledger.open_window`."""
         async with self._read():
+            self._groups.add(group)
             return await self._database.take_window(group, now_s)
 
     async def close_window(self, group: Group, windows: Mapping[str, BudgetState], now_s: float) -> None:
@@ -132,14 +140,19 @@ class SqlLedger:
 
     async def keep(self) -> None:
         """Write what is to be written until `close`; this is where failures of the store end."""
-        while not self._closed:
-            await self._clock.wait(self._wanted, self._clock.monotonic() + _PAUSE_S)
+        last = False
+        while not last:
+            last = self._closed
+            if not last:
+                await self._clock.wait(self._wanted, self._clock.monotonic() + _PAUSE_S)
             self._wanted.clear()
             async with self._turn:
                 await self._round()
         if self._dirty:
             log.error(
-                "store_left_behind", tenants=sorted(self._dirty), cure="it is asked for and counted again next time"
+                "store_left_behind",
+                tenants=sorted(self._dirty),
+                cure="repair the store before the next start; what was not stored is asked for and counted then",
             )
 
     def close(self) -> None:
@@ -186,6 +199,8 @@ class SqlLedger:
         """Make whatever file is there now, or a new one, hold what memory holds."""
         try:
             await self._database.prepare()
+            for group in self._groups:  # their windows are in use
+                await self._database.take_window(group, self._clock.wall())
             for tenant, book in self._books.items():
                 book.rewrite()
                 self._dirty.add(tenant)
@@ -197,6 +212,12 @@ class SqlLedger:
         if self._clock.monotonic() >= self._prune_at_s:
             self._prune_at_s = self._clock.monotonic() + _PRUNE_EVERY_S
             await self._database.prune(self._books, self._clock.wall(), self._remember_s)
+
+    async def _stored_state(self, tenant: str) -> TenantState:
+        """Return a state that is stored: pages will show it, with all that others have changed meanwhile."""
+        while tenant in self._urgent and self._failing_since_s is None:
+            await self._written()
+        return self._books[tenant].state()
 
     async def _written(self) -> None:
         """Wait until what has changed is stored; not while the store fails."""
@@ -226,6 +247,8 @@ class SqlLedger:
         self._watch.store_up(up=False)
         if self._failing_since_s is None:
             self._failing_since_s = self._clock.monotonic()
+        if error.message not in self._said:  # each way to fail once, until it works again
+            self._said.add(error.message)
             log.error("store_failed", error=error.message, cure=error.cure)
 
     def _works(self) -> None:
@@ -233,4 +256,5 @@ class SqlLedger:
         if self._failing_since_s is not None:
             lasted_s = round(self._clock.monotonic() - self._failing_since_s, 3)
             self._failing_since_s = None
+            self._said.clear()
             log.info("store_recovered", lasted_s=lasted_s)

@@ -1,5 +1,6 @@
 """SQLite as the store: how its file is opened, and what its errors mean to an operator."""
 
+import asyncio
 import sqlite3
 from collections.abc import Coroutine
 from pathlib import Path
@@ -14,12 +15,22 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from spexporter.domain.errors import StoreError
 
+PUT_BACK = (
+    "put a copy of the right file in its place; if you delete it, a running exporter writes it anew from memory, and"
+    " one that starts begins anew"
+)
 _ERRORS: dict[int, tuple[str, str]] = {
-    sqlite3.SQLITE_BUSY: ("is locked by another process", "find out who has it open; it goes on when that one is done"),
-    sqlite3.SQLITE_FULL: ("has no room: the disk is full", "make room on its disk"),
-    sqlite3.SQLITE_READONLY: ("is read-only", "let this user write the file and its folder; mount its disk writable"),
-    sqlite3.SQLITE_NOTADB: ("is not a store: its file holds something else", "put the right file back, or delete it"),
-    sqlite3.SQLITE_CORRUPT: ("is damaged", "put a copy that is whole in its place, or delete it"),
+    sqlite3.SQLITE_BUSY: (
+        "is locked by another process",
+        "find out who has it open (`fuser FILE`); it goes on when that one is done",
+    ),
+    sqlite3.SQLITE_FULL: ("has no room: the disk is full", "make room on its disk, without deleting the store"),
+    sqlite3.SQLITE_READONLY: (
+        "is read-only",
+        "let this user write the file and its folder, or mount its disk writable",
+    ),
+    sqlite3.SQLITE_NOTADB: ("is not a store: its file holds something else", PUT_BACK),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", PUT_BACK),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "let store.url name a file that this user may read and write"),
     sqlite3.SQLITE_IOERR: ("cannot be read or written: input/output error", "look at its disk"),
 }
@@ -68,19 +79,28 @@ class SqliteFile:
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def exists(self) -> bool:
-        """Whether there is a file."""
-        return self.path.exists()
+        """Whether there is a file with anything in it; SQLite leaves an empty one on a full disk."""
+        found = self._look()
+        return found is not None and found[2] > 0
 
     def translate(self, error: Exception) -> StoreError:
         """Return what an error of the database means."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(cause, "sqlite_errorcode", 0) & _PRIMARY
         what, cure = _ERRORS.get(code, (f"failed: {cause}", "look at its file"))
+        if "no such table" in str(cause) or "no such column" in str(cause):
+            what, cure = f"is not a store of spexporter: {cause}", PUT_BACK
         return StoreError(f"store {self.name} {what}", cure=cure)
 
 
 async def _connect(uri: str, patience_s: float) -> aiosqlite.Connection:
-    return await aiosqlite.connect(uri, uri=True, timeout=patience_s, isolation_level=None)
+    connection = aiosqlite.connect(uri, uri=True, timeout=patience_s, isolation_level=None)
+    try:
+        return await connection
+    except sqlite3.Error:
+        # aiosqlite tells its thread to end, and nobody waits for it: it would outlive the event loop.
+        await asyncio.to_thread(connection._thread.join)  # noqa: SLF001
+        raise
 
 
 def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

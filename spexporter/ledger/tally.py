@@ -30,10 +30,13 @@ class Tally:
                 self._cells[key] = Cell(created_s=at_s)
                 self._changed.add(key)
 
-    def add(self, increments: Mapping[SeriesKey, float], exemplars: Mapping[SeriesKey, Exemplar]) -> None:
+    def add(
+        self, increments: Mapping[SeriesKey, float], exemplars: Mapping[SeriesKey, Exemplar], at_s: float | None
+    ) -> None:
         """Count what has happened since."""
+        self.begin(increments, at_s)
         for key, increment in increments.items():
-            cell = self._cells.get(key, Cell())
+            cell = self._cells[key]
             exemplar = exemplars.get(key, cell.exemplar)
             self._cells[key] = replace(cell, value=cell.value + increment, exemplar=exemplar)
             self._changed.add(key)
@@ -46,9 +49,8 @@ class Tally:
                 self._cells[key] = replace(cell, value=cell.value + increment, late=cell.late + increment)
             else:
                 before = cell or Cell()
-                # Not created at 0 any more, as Prometheus would take it to be.
-                created_s = None if increment else before.created_s
-                self._cells[key] = replace(before, value=before.value + increment, created_s=created_s)
+                # Prometheus would take `created_s` for the time at which it was 0.
+                self._cells[key] = replace(before, value=before.value + increment, created_s=None)
                 self._asked[key] = self._shown(key) + increment
             self._changed.add(key)
 
@@ -67,6 +69,14 @@ class Tally:
         for key, value in upto.items():
             if value > self._shown(key):
                 self._asked[key] = value
+                self._changed.add(key)
+
+    def withdraw(self, shown: Mapping[SeriesKey, float]) -> None:
+        """Take back what may be shown beyond what was: the next process publishes it, as a step from there."""
+        for key, value in shown.items():
+            if self._shown(key) > value:
+                self._asked.pop(key, None)
+                self._cells[key] = replace(self._cells[key], published=value)
                 self._changed.add(key)
 
     def changed(self) -> Mapping[SeriesKey, Cell]:

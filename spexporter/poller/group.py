@@ -55,6 +55,11 @@ class Poller:
             self._schedule.discard(Target(tenant, TargetKind.RESULT, key))
         self._wake.set()
 
+    async def leave(self) -> None:
+        """Leave the store so that the next process can go on from the last page; no page begins any more."""
+        for tenant in self._tenants.values():
+            await tenant.leave()
+
     def wake(self) -> None:
         """Look at once for what is due."""
         self._wake.set()

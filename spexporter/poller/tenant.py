@@ -2,7 +2,9 @@
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple, Protocol
@@ -124,6 +126,7 @@ class TenantPolling:
         self._unwatched: dict[JobKey, WatchedJob] = {}
         self._unpublished = False
         self._store_retry_s = -math.inf
+        self._veils: list[AbstractSet[SeriesKey]] = []
         # Dice of its own, so that tenants in trouble together are not tried again together; no secret depends on them.
         self._patience = Patience(care.pace, Random(zlib.crc32(tenant.encode())))  # noqa: S311
 
@@ -132,7 +135,7 @@ class TenantPolling:
         self._state = state
         self._baselines.appeared(state.totals, self._clock.monotonic(), self._version + 1, born=False)
         if state.last_answer_s is not None:
-            self._client.vitals.restore(state.last_answer_s, state.tenant_offset_s)
+            self._client.vitals.restore(state.last_answer_s, state.tenant_offset_s, state.still_at_s)
         await self._apply(Change(operations=frozenset(self._care.expect)))
         self.show()
         return self._left_to_ask(state.jobs)
@@ -142,28 +145,43 @@ class TenantPolling:
 
         Where the store cannot tell whether they were counted before, `tend` will watch them.
         """
-        self._unwatched = {key: job for key, job in self._unwatched.items() if key not in removed}
+        gone = frozenset(removed)
+        self._unwatched = {key: job for key, job in self._unwatched.items() if key not in gone}
         self._unwatched |= {job.key: job for job in added}
         added = tuple(self._unwatched.values())
         try:
             await self._apply(Change(added=added, removed=removed))
         except StoreError:
             self._store_retry_s = self._clock.monotonic() + _STORE_RETRY_S
-            await self._apply(Change(removed=removed))
+            await self._apply(Change(removed=tuple(key for key in removed if key in self._state.jobs)))
             added = ()
-        self._unwatched = {key: job for key, job in self._unwatched.items() if job not in added}
+        done = {job.key: job for job in added}
+        self._unwatched = {key: job for key, job in self._unwatched.items() if done.get(key) != job}
         self._troubles.forget([subject_of(key) for key in removed])
         self.show()
         return self._left_to_ask(watched.key for watched in added)
 
+    async def leave(self) -> None:
+        """Take back what was published since the last page: the next process may have another address."""
+        fence, shown = self._lease.held(self._group), self._board.shown(self._tenant)
+        if fence is not None and shown is not None:
+            values = {key: cell.published for key, cell in shown.state.totals.items()}
+            await self._ledger.withdraw(self._tenant, values, fence=fence)
+
     def needs_care(self) -> bool:
-        """Whether something is due that is no look: a job leaves, counters are let go, the store may be back."""
+        """Whether something is due that is no look.
+
+        A job leaves, counters are let go, the tenant went down or came back, or the store may be back.
+        """
         now_s = self._clock.monotonic()
         if self._baselines.releasable(now_s, self._board.served_version(self._tenant)):
             return True
         if self._clock.wall() >= self._state.leaves_s:
             return True
-        return bool(self._unwatched or self._unpublished) and now_s >= self._store_retry_s
+        went_or_came = (
+            self._state.last_answer_s is not None and self._client.vitals.health.still_at_s != self._state.still_at_s
+        )
+        return (went_or_came or bool(self._unwatched) or self._unpublished) and now_s >= self._store_retry_s
 
     async def tend(self) -> list[Target]:
         """Do what `needs_care`, and return what is to be asked about jobs that are watched from now on."""
@@ -231,7 +249,8 @@ class TenantPolling:
         if well and health.last_answer_monotonic_s is not None:
             quiet_s = self._clock.monotonic() - health.last_answer_monotonic_s
             if quiet_s < self.pace.probe_s:
-                return Following(target, self.pace.probe_s - quiet_s)  # other answers show that the tenant is there
+                # Other answers show that the tenant is there; a moment at least, or it would be due again at once.
+                return Following(target, max(self.pace.fastest_s, self.pace.probe_s - quiet_s))
         await self._apply(Change(object_types=await self._client.object_types()))
         self._knows_types = True
         self._worked(target, Endpoint.CONFIG_OBJECTS)
@@ -340,20 +359,41 @@ class TenantPolling:
         fence = self._lease.held(self._group)
         if fence is None:
             return
-        self._state = await self._ledger.apply(self._tenant, self._dated(change), fence=fence)
+        dated = self._dated(change)
+        with self._veiled(dated):
+            self._state = await self._ledger.apply(self._tenant, dated, fence=fence)
+        # What began with this change is new to pages, too: it shows 0 first.
+        self._baselines.appeared(self._state.totals, self._clock.monotonic(), self._version + 1)
         if unpublished := self._to_publish():
             self._state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
             self._unpublished = bool(self._to_publish())
 
+    @contextmanager
+    def _veiled(self, change: Change) -> Iterator[None]:
+        """Keep counters that no page has shown off the pages while `change` may make them begin with what is late.
+
+        A page in between would show 0, and the next one an increase that was none.
+        """
+        if not (change.unseen and (change.observations or change.results)):
+            yield
+            return
+        self._veils.append(change.unseen)
+        self.show()
+        try:
+            yield
+        finally:
+            self._veils.remove(change.unseen)
+
     def _dated(self, change: Change) -> Change:
         """Add what the ledger must know about this moment."""
-        vitals = self._client.vitals
+        vitals, shown = self._client.vitals, self._board.shown(self._tenant)
         return replace(
             change,
-            unseen=self._baselines.unseen(self._board.shown_version(self._tenant)),
+            unseen=self._baselines.unseen(shown.version if shown else 0),
             at_s=self._clock.wall(),
             answered_s=vitals.health.last_answer_s,
             tenant_offset_s=vitals.offset_s,
+            still_at_s=vitals.health.still_at_s,
         )
 
     def _to_publish(self) -> Mapping[SeriesKey, float]:
@@ -366,13 +406,19 @@ class TenantPolling:
         return TenantView(
             self._tenant,
             self._version,
-            self._state,
+            self._shown_state(),
             self._client.vitals.health,
             max_staleness_s=self._care.max_staleness_s,
             expect=self._care.expect,
             breaker=self._patience.breaker(self._clock.monotonic()),
             next_try_monotonic_s=self.waits_until_s,
         )
+
+    def _shown_state(self) -> TenantState:
+        if not self._veils:
+            return self._state
+        veiled = frozenset().union(*self._veils)
+        return replace(self._state, totals={key: cell for key, cell in self._state.totals.items() if key not in veiled})
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall(), self._clock.monotonic())

@@ -16,13 +16,17 @@ class Vitals:
         self.health = TenantHealth(base_url=base_url, api_version=api_version)
         self._clock = clock
 
-    def restore(self, last_answer_s: float, tenant_offset_s: float | None) -> None:
-        """Go on from what an earlier process knew: the last good answer, and what the tenant's clock was ahead."""
+    def restore(self, last_answer_s: float, tenant_offset_s: float | None, still_at_s: float | None) -> None:
+        """Go on from what an earlier process knew: the last good answer, and the tenant's time.
+
+        A tenant that was not up then is not believed to be up now: the durations of its jobs go on standing still.
+        """
         now = Moment(self._clock.wall(), self._clock.monotonic())
         silent_s = max(0.0, now.wall_s - last_answer_s)
         self._set(last_answer_s=last_answer_s, last_answer_monotonic_s=now.monotonic_s - silent_s)
         if tenant_offset_s is not None:
             self._set(time=TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s))
+        self._set(still_at_s=still_at_s)
 
     @property
     def offset_s(self) -> float | None:
@@ -34,7 +38,7 @@ class Vitals:
         """Take note that the tenant answers, or does not; running durations stand still while it does not."""
         if up:
             self._set(up=True, still_at_s=None)
-        elif self.health.still_at_s is None:
+        else:  # where it stands still already, that is its time
             now = Moment(self._clock.wall(), self._clock.monotonic())
             self._set(up=False, still_at_s=self.health.tenant_now_s(now))
 

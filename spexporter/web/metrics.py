@@ -10,6 +10,7 @@ from aiohttp import web
 from spexporter.clock import Clock
 from spexporter.domain.ports import Board
 from spexporter.domain.tenanttime import Moment
+from spexporter.exposition.families import COUNTER_FAMILIES
 from spexporter.exposition.negotiate import accepts_gzip, choose_form
 from spexporter.exposition.page import Page
 
@@ -30,7 +31,7 @@ class MetricsPage:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Render what the board holds now, in the form and encoding that the client prefers."""
         form = choose_form(_joined(request, "Accept"))
-        views = self._board.snapshot()
+        views = self._board.begin_page()
         now = Moment(self._clock.wall(), self._clock.monotonic())
         keep = frozenset(request.query.getall("name[]", [])) or None
         try:
@@ -49,8 +50,14 @@ class MetricsPage:
             for part in parts:
                 await response.write(part)
         await response.write_eof()
-        self._board.served({view.tenant: view.version for view in views}, now.wall_s)
+        if request.method != "HEAD" and shows_counters(keep):
+            self._board.served({view.tenant: view.version for view in views}, now.wall_s)
         return response
+
+
+def shows_counters(keep: frozenset[str] | None) -> bool:
+    """Whether a page limited to `keep` shows where counters stand: a scraper may always ask for the same part."""
+    return keep is None or any(name.startswith(COUNTER_FAMILIES) for name in keep)
 
 
 def _joined(request: web.Request, name: str) -> str | None:

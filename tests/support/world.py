@@ -207,10 +207,8 @@ async def world(
     clock = again.clock if again else clock or FakeClock()
     host = again.host if again else HostClock(clock)
     port = urlsplit(again.tenants_url).port or 0 if again else 0
-    if again:
-        simulator = again.simulator
-    else:
-        simulator = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
+    new = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
+    simulator = again.simulator if again else new
     for job in plant:
         simulator.start(**job)  # type: ignore[arg-type]
     telemetry = CountedTelemetry()
