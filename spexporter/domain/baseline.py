@@ -19,7 +19,7 @@ class _Appearance(NamedTuple):
     """
 
     at_s: float
-    version: int
+    version: float
     keys: frozenset[SeriesKey]
     born: bool
 
@@ -45,6 +45,14 @@ class Baselines:
     def release(self, now_s: float, served_version: int) -> None:
         """Let go of the counters that have shown their baseline long enough."""
         self._held = [held for held in self._held if now_s - held.at_s < self._hold_s or served_version < held.version]
+
+    def reappear(self, keys: AbstractSet[SeriesKey], version: float) -> None:
+        """Take note that `version` is the first view that has these counters, on no page so far; infinity: none yet."""
+        for held in [held for held in self._held if held.keys & keys]:
+            self._held.remove(held)
+            self._held.append(held._replace(keys=held.keys & keys, version=version))
+            if rest := held.keys - keys:
+                self._held.append(held._replace(keys=rest))
 
     def releasable(self, now_s: float, served_version: int) -> bool:
         """Whether `release` would let go of any."""

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from spexporter.domain.budget import BudgetState
-from spexporter.domain.counting import Cell, SeriesKey
+from spexporter.domain.counting import Cell, Exemplar, SeriesKey
 from spexporter.domain.job import Job, JobKey, Operation
 from spexporter.ledger.book import Facts, Remembered
 
 Row = dict[str, Any]
 _labels = msgspec.json.Decoder(tuple[str, ...])
+_exemplar = msgspec.json.Decoder(Exemplar)
 _job = msgspec.json.Decoder(Job)
 _facts = msgspec.json.Decoder(Facts)
 _windows = msgspec.json.Decoder(dict[str, BudgetState])
@@ -53,12 +54,18 @@ def cell_row(tenant: str, key: SeriesKey, cell: Cell) -> Row:
         "value": cell.value,
         "published": cell.published,
         "late": cell.late,
+        "exemplar": _json(cell.exemplar) if cell.exemplar else None,
     }
 
 
 def read_cells(rows: Iterable[Any]) -> dict[SeriesKey, Cell]:
     """Return the counters of rows of the table `counters`, by series."""
-    return {SeriesKey(row.name, _labels.decode(row.labels)): Cell(row.value, row.published, row.late) for row in rows}
+    return {SeriesKey(row.name, _labels.decode(row.labels)): _cell(row) for row in rows}
+
+
+def _cell(row: Any) -> Cell:  # noqa: ANN401 - SQLAlchemy's row
+    exemplar = _exemplar.decode(row.exemplar) if row.exemplar else None
+    return Cell(row.value, row.published, row.late, exemplar)
 
 
 def facts_row(tenant: str, facts: Facts, now_s: float) -> Row:

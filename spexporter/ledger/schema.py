@@ -37,6 +37,7 @@ counters = Table(
     Column("value", Double),
     Column("published", Double),
     Column("late", Double),
+    Column("exemplar", Text),  # JSON of domain.counting.Exemplar, or null
 )
 windows = Table(
     "windows",
@@ -65,5 +66,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE TABLE windows (client_group TEXT PRIMARY KEY, stored_s DOUBLE PRECISION, state TEXT)",
     ),
+    ("ALTER TABLE counters ADD COLUMN exemplar TEXT",),
 )
 VERSION = len(MIGRATIONS)

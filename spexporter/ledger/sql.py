@@ -6,7 +6,7 @@ be written is written when it is back. Pages show a counter's new value only onc
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -96,8 +96,9 @@ class SqlLedger:
         book = self._books[tenant]
         self._lookups += 1
         try:
-            named = [job.key for job in change.added] + list(change.removed)
-            book.recall(await self._find([key for key in named if not book.knows(key)]))
+            book.recall(await self._find([job.key for job in change.added if not book.knows(job.key)]))
+            with suppress(StoreError):  # then it is wanted until the next start, and no harm is done
+                book.recall(await self._find([key for key in change.removed if not book.knows(key)]))
             book.apply(change)
         finally:
             self._lookups -= 1

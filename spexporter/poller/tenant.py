@@ -153,7 +153,7 @@ class TenantPolling:
             await self._apply(Change(added=added, removed=removed))
         except StoreError:
             self._store_retry_s = self._clock.monotonic() + _STORE_RETRY_S
-            await self._apply(Change(removed=tuple(key for key in removed if key in self._state.jobs)))
+            await self._apply(Change(removed=removed))
             added = ()
         done = {job.key: job for job in added}
         self._unwatched = {key: job for key, job in self._unwatched.items() if done.get(key) != job}
@@ -378,11 +378,13 @@ class TenantPolling:
             yield
             return
         self._veils.append(change.unseen)
+        self._baselines.reappear(change.unseen, math.inf)
         self.show()
         try:
             yield
         finally:
             self._veils.remove(change.unseen)
+            self._baselines.reappear(change.unseen - frozenset().union(*self._veils), self._version + 1)
 
     def _dated(self, change: Change) -> Change:
         """Add what the ledger must know about this moment."""

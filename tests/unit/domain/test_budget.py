@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spexporter.domain.budget import LONGEST_PAUSE_S, RateLimit, RequestBudget, throttle_pause
+from spexporter.domain.budget import LONGEST_PAUSE_S, BudgetState, RateLimit, RequestBudget, throttle_pause
 
 PER_S = 10.0
 WINDOW_S = 10.001  # a little longer: the tenant's clock may run faster than ours
@@ -119,3 +119,99 @@ def test_the_share_never_leaves_its_bounds(times_s: list[float]) -> None:
         budget.throttled(now_s)
         assert 1 <= budget.allowed(now_s) <= before <= 80
     assert budget.allowed(10_000.0) == 80
+
+
+def test_a_budget_tells_the_next_process_what_is_taken() -> None:
+    """Each place with the time that is left of it, those in flight as if answered now, the pause and the share."""
+    budget = RequestBudget(RateLimit(10, PER_S, 1.0))
+    for started_s in (0.0, 1.0, 2.0):
+        budget.start(started_s)
+    budget.finish(1.0)
+    budget.finish(3.0)
+    budget.throttled(4.0)
+    budget.pause(34.0)
+    assert budget.export(4.0) == BudgetState((WINDOW_S - 3.0, WINDOW_S - 1.0, WINDOW_S), 30.0, 0.5)
+
+
+def test_what_is_over_is_not_told() -> None:
+    """A budget that nobody has used for a window is like a new one."""
+    budget = RequestBudget(RateLimit(10, PER_S, 1.0))
+    assert budget.export(0.0) == BudgetState()
+    budget.start(0.0)
+    budget.finish(0.0)
+    budget.pause(5.0)
+    assert budget.export(WINDOW_S) == BudgetState()
+
+
+@pytest.mark.parametrize(
+    ("by_s", "left"),
+    [
+        (0.0, BudgetState((1.0, 4.0), 30.0, 0.5)),
+        (1.0, BudgetState((3.0,), 29.0, 0.5)),
+        (100.0, BudgetState((), 0.0, 0.5)),
+    ],
+    ids=["at once", "a second", "long after"],
+)
+def test_what_is_left_of_a_window_later(by_s: float, left: BudgetState) -> None:
+    """Places and the pause run out; the share is not grown back by time in which nobody asked."""
+    assert BudgetState((1.0, 4.0), 30.0, 0.5).later(by_s) == left
+
+
+uses = st.lists(st.tuples(st.floats(0, 6), st.floats(0, 3)), max_size=12)
+
+
+@given(uses=uses, stopped_for_s=st.floats(0, 25), paused_for_s=st.floats(0, 60), throttled=st.booleans())
+def test_a_restart_never_opens_a_place_sooner(
+    uses: list[tuple[float, float]], stopped_for_s: float, paused_for_s: float, *, throttled: bool
+) -> None:
+    """Whatever was used before a stop, the next process allows no more than this one would have."""
+    before, now_s = RequestBudget(RateLimit(3, PER_S, 1.0)), 0.0
+    for pause_s, took_s in uses:
+        now_s = max(now_s + pause_s, before.opens_at(now_s + pause_s))
+        before.start(now_s)
+        now_s += took_s
+        before.finish(now_s)
+    before.pause(now_s + paused_for_s)
+    if throttled:
+        before.throttled(now_s)
+    after, zero_s = RequestBudget(RateLimit(3, PER_S, 1.0)), 5_000_000.0  # another process, another monotonic clock
+    after.restore(before.export(now_s).later(stopped_for_s), zero_s)
+    for later_s in (0.0, 1.0, 5.0, WINDOW_S + 1.0):
+        old_s, new_s = now_s + stopped_for_s + later_s, zero_s + later_s
+        assert after.used(new_s - 1e-6) >= before.used(old_s)
+        assert after.allowed(new_s) <= before.allowed(old_s)
+        assert after.opens_at(new_s) - new_s >= before.opens_at(old_s) - old_s - 1e-5
+        assert after.used(new_s + 1e-6) <= before.used(old_s)
+
+
+def test_a_state_from_another_configuration_or_clock_holds_nothing_for_ever() -> None:
+    """No place longer than a window, no pause longer than the longest; and what was more than now allowed waits."""
+    budget = RequestBudget(RateLimit(2, PER_S, 1.0))
+    budget.restore(BudgetState((3.0, 5.0, 1e9), 1e9), 100.0)
+    assert budget.paused_until_s == 100.0 + LONGEST_PAUSE_S
+    assert budget.used(100.0) == 3
+    assert budget.used(100.0 + WINDOW_S) == 0
+    budget = RequestBudget(RateLimit(2, PER_S, 1.0))
+    budget.restore(BudgetState((3.0, 5.0, 7.0)), 100.0)
+    assert budget.used(103.0) == 2
+    assert budget.opens_at(103.0) == 105.0
+
+
+def test_a_share_goes_on_growing_back_after_a_restart() -> None:
+    """From where it was."""
+    budget = RequestBudget(RateLimit(100, PER_S, 0.8))
+    budget.restore(BudgetState(share=0.5), 0.0)
+    assert budget.allowed(0.0) == 40
+    assert 40 < budget.allowed(150.0) < 80
+    assert budget.allowed(300.0) == 80
+
+
+def test_after_a_crash_every_place_is_taken_for_a_window() -> None:
+    """Nobody knows what was sent a moment ago."""
+    budget = RequestBudget(RateLimit(5, PER_S, 0.8))
+    budget.spend(100.0)
+    with pytest.raises(ValueError, match="no place"):
+        budget.start(105.0)
+    assert budget.used(105.0) == budget.allowed(105.0) == 4
+    assert budget.opens_at(105.0) == 100.0 + WINDOW_S
+    assert budget.opens_at(100.0 + WINDOW_S) == 100.0 + WINDOW_S
