@@ -1,5 +1,6 @@
 """The store: what it keeps of tenants, in transactions. It knows no rules of counting."""
 
+import random
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -57,7 +58,8 @@ class Database:
             for statements in MIGRATIONS[version:]:
                 for statement in statements:
                     await connection.execute(text(statement))
-            generation = ledger.c.generation + 1
+            # Two new stores begin apart, so that one can be told from the other.
+            generation = ledger.c.generation + 1 if version else random.getrandbits(40)
             await connection.execute(update(ledger).values(version=VERSION, generation=generation))
             taken_over = (await connection.execute(select(ledger.c.generation))).scalar_one()
         self._generation = taken_over

@@ -1,5 +1,6 @@
 """A ledger that forgets everything when the process ends."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from spexporter.domain.budget import BudgetState
@@ -7,6 +8,8 @@ from spexporter.domain.counting import SeriesKey
 from spexporter.domain.ports import Change, Group, StoredWindow, Terms
 from spexporter.domain.view import TenantState
 from spexporter.ledger.book import Book
+
+_PRUNE_EVERY_S = 3600.0
 
 
 class MemoryLedger:
@@ -18,6 +21,7 @@ class MemoryLedger:
     def __init__(self, remember_s: float) -> None:
         self._remember_s = remember_s
         self._books: dict[str, Book] = {}
+        self._prune_at_s: defaultdict[str, float] = defaultdict(float)
         self._windows: dict[Group, StoredWindow] = {}
 
     async def restore(self, terms: Iterable[Terms]) -> Mapping[str, TenantState]:
@@ -29,7 +33,8 @@ class MemoryLedger:
         del fence
         book = self._books[tenant]
         book.apply(change)
-        if change.at_s is not None:
+        if change.at_s is not None and change.at_s >= self._prune_at_s[tenant]:
+            self._prune_at_s[tenant] = change.at_s + _PRUNE_EVERY_S
             book.prune(change.at_s - self._remember_s)
         book.written(book.changed())
         return book.state()
