@@ -41,4 +41,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+# How long an example takes says more of what else the machine does than of our code.
+settings.register_profile("default", settings.get_profile("default"), deadline=None)
+settings.load_profile("default")
 settings.register_profile("long", max_examples=50_000, deadline=None, suppress_health_check=list(HealthCheck))
