@@ -84,11 +84,20 @@ class Telemetry:
         self._used.labels(tenant).set_function(used)
         self._allowed.labels(tenant).set_function(allowed)
 
+    def end_tenant(self, tenant: str) -> None:
+        """Take everything that belongs to a tenant off the page."""
+        for metric in (self._requests, self._errors, self._deprecated, self._waits, self._used, self._allowed):
+            metric.remove_by_labels({"tenant": tenant})
+
     def config_loaded(self, digest: int, at_s: float) -> None:
         """Take note of the configuration in use: a number that stands for its text, and when it was read."""
         self._reload_ok.set(1)
         self._reload_time.set(at_s)
         self._config_hash.set(digest)
+
+    def config_refused(self) -> None:
+        """Take note that a configuration was not taken over: the one before goes on."""
+        self._reload_ok.set(0)
 
     def show_heartbeat(self, last_beat_s: Callable[[], float]) -> None:
         """Show what `last_beat_s` returns (Unix seconds) at each scrape."""

@@ -55,12 +55,15 @@ class RequestBudget:
 
     def __init__(self, limit: RateLimit) -> None:
         self.limit = limit
-        self._window_s = limit.per_s * _THEIR_CLOCK
         self._in_flight = 0
         self._free_at: deque[float] = deque()
         self._paused_until_s = -math.inf
         self._share = 1.0
         self._share_since_s = -math.inf
+
+    @property
+    def _window_s(self) -> float:
+        return self.limit.per_s * _THEIR_CLOCK
 
     def opens_at(self, now_s: float) -> float:
         """When a place can be free at the earliest; `now_s` when one is."""

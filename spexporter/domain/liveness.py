@@ -19,6 +19,10 @@ class Liveness:
         """Take note that a scheduler is alive."""
         self._beats[scheduler] = now_s
 
+    def gone(self, scheduler: str) -> None:
+        """Take note that a scheduler has ended as it should."""
+        self._beats.pop(scheduler, None)
+
     def attempted(self, tenant: str) -> None:
         """Take note that a first look at `tenant` has ended, well or badly."""
         self._untried.discard(tenant)

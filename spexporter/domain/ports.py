@@ -85,10 +85,17 @@ class Ledger(Protocol):
     """Durable memory: which jobs are watched, what was seen, and what was counted. Every method is idempotent."""
 
     async def restore(self, terms: Iterable[Terms]) -> Mapping[str, TenantState]:
-        """Return what is known of each tenant, an empty state for one never met.
+        """Return what is known of each tenant, an empty state for one never met; the terms hold from now on.
 
         Raises:
             StoreError: the store cannot be read.
+        """
+        ...
+
+    async def release(self, tenant: str) -> None:
+        """Write what is left of a tenant that has left the configuration, and hold it in memory no more.
+
+        While the store cannot be written it stays in memory.
         """
         ...
 

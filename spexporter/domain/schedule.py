@@ -77,6 +77,12 @@ class Schedule:
         """Forget `target`, queued or not."""
         self._due.pop(target, None)
 
+    def drop(self, tenant: str) -> None:
+        """Forget everything about `tenant`."""
+        for _, _, target in self._queues.pop(tenant, []):
+            self._due.pop(target, None)
+        self._held_until.pop(tenant, None)
+
     def hold(self, tenant: str, until_s: float) -> None:
         """Take nothing of `tenant` before `until_s`: it is in trouble."""
         self._held_until[tenant] = until_s

@@ -92,6 +92,14 @@ class Book:
         self._facts_changed = rows.facts is None  # each tenant has a row, by which the store knows it
         self.recall(rows.jobs)
 
+    def agree(self, terms: Terms) -> None:
+        """Go on under other terms: a tenant's configuration has changed."""
+        self._terms = terms
+        self._leaves_s.clear()
+        self._leaving.clear()
+        for job in self._jobs.values():
+            self._enter(job)
+
     def state(self) -> TenantState:
         """Return an immutable copy of what is watched and counted."""
         facts = self.facts

@@ -28,6 +28,9 @@ class MemoryLedger:
         """See `Ledger.restore`."""
         return {each.tenant: self._opened(each).state() for each in terms}
 
+    async def release(self, tenant: str) -> None:
+        """See `Ledger.release`: there is nowhere else to keep it."""
+
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """See `Ledger.apply`."""
         del fence
@@ -66,6 +69,7 @@ class MemoryLedger:
 
     def _opened(self, terms: Terms) -> Book:
         book = self._books.get(terms.tenant) or Book(terms)
+        book.agree(terms)
         for name in terms.former_names:
             if former := self._books.pop(name, None):
                 book.adopt(former)

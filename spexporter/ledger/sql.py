@@ -81,14 +81,29 @@ class SqlLedger:
 
     async def restore(self, terms: Iterable[Terms]) -> Mapping[str, TenantState]:
         """See `Ledger.restore`."""
-        fresh = {each.tenant: each for each in terms}
+        asked = {each.tenant: each for each in terms}
+        for tenant in asked.keys() & self._books:
+            self._books[tenant].agree(asked[tenant])
+        fresh = {tenant: each for tenant, each in asked.items() if tenant not in self._books}
+        if fresh:
+            await self._open(fresh)
+        return {tenant: self._books[tenant].state() for tenant in asked}
+
+    async def _open(self, fresh: Mapping[str, Terms]) -> None:
+        """Read tenants that are not in memory yet."""
         async with self._read():
             for tenant, each in fresh.items():
                 for former in each.former_names:
                     await self._database.rename(former, tenant)
             stored = await self._database.load(fresh, self._clock.wall())
         self._books |= {tenant: Book(each, stored[tenant]) for tenant, each in fresh.items()}
-        return {tenant: self._books[tenant].state() for tenant in fresh}
+
+    async def release(self, tenant: str) -> None:
+        """See `Ledger.release`."""
+        while tenant in self._dirty and self._failing_since_s is None:
+            await self._written()
+        if tenant not in self._dirty:
+            self._books.pop(tenant, None)
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """See `Ledger.apply`."""

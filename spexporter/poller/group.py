@@ -5,8 +5,8 @@ layers below raise, and this turns what they raise into another try.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Coroutine, Iterable
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -26,13 +26,12 @@ _LOOKS_PER_GROUP = 32
 
 
 class Poller:
-    """Polls one group until it is cancelled."""
+    """Polls one group until it is cancelled; tenants come and go meanwhile."""
 
-    def __init__(
-        self, group: Group, tenants: Mapping[str, TenantPolling], *, lease: Lease, clock: Clock, pulse: Pulse
-    ) -> None:
+    def __init__(self, group: Group, *, lease: Lease, clock: Clock, pulse: Pulse) -> None:
         self._group = group
-        self._tenants = tenants
+        self._tenants: dict[str, TenantPolling] = {}
+        self._looks: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
         self._lease = lease
         self._clock = clock
         self._pulse = pulse
@@ -41,11 +40,26 @@ class Poller:
         self._tending: set[str] = set()
         self._wake = asyncio.Event()
 
-    async def restore(self, states: Mapping[str, TenantState]) -> None:
-        """Show what the ledger knows, before the first exchange, and queue a first probe of each tenant."""
-        for name, tenant in self._tenants.items():
-            targets = await tenant.restore(states[name])
-            self._ask_soon([Target(name, TargetKind.PROBE), *targets])
+    async def add(self, name: str, tenant: TenantPolling, state: TenantState) -> None:
+        """Show what the ledger knows of a tenant, before the first exchange, and poll it from now on."""
+        targets = await tenant.restore(state)
+        self._tenants[name] = tenant
+        self._ask_soon([Target(name, TargetKind.PROBE), *targets])
+        self._wake.set()
+
+    async def remove(self, name: str) -> None:
+        """Ask nothing of a tenant any more, and end what is under way."""
+        del self._tenants[name]
+        self._schedule.drop(name)
+        under_way = self._looks.pop(name, set())
+        for look in under_way:
+            look.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        self._in_flight.pop(name, None)
+        self._tending.discard(name)
+
+    def __len__(self) -> int:
+        return len(self._tenants)
 
     async def watch(self, tenant: str, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> None:
         """Watch the jobs `added` from now on, and those `removed` no more."""
@@ -100,7 +114,7 @@ class Poller:
         for name, tenant in self._tenants.items():
             if name not in self._tending and tenant.needs_care():
                 self._tending.add(name)
-                tasks.create_task(self._tend(name), name=f"tend {name}")
+                self._begin(name, self._tend(name), f"tend {name}", tasks)
 
     async def _tend(self, name: str) -> None:
         with bound_contextvars(tenant=name):
@@ -129,7 +143,13 @@ class Poller:
                 continue
             self._pulse.started(now_s - due_s)
             self._in_flight[target.tenant] += 1
-            looks.create_task(self._look(target), name=str(target))
+            self._begin(target.tenant, self._look(target), str(target), looks)
+
+    def _begin(self, tenant: str, work: Coroutine[None, None, None], name: str, tasks: asyncio.TaskGroup) -> None:
+        """Start `work` so that it can be ended when the tenant leaves."""
+        task = tasks.create_task(work, name=name)
+        self._looks[tenant].add(task)
+        task.add_done_callback(self._looks[tenant].discard)
 
     def _busy(self) -> frozenset[str]:
         return frozenset(name for name, looks in self._in_flight.items() if looks >= self._tenants[name].most_looks)

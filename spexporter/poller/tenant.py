@@ -116,7 +116,8 @@ class TenantPolling:
         self._clock = clock
         self._exchanges = exchanges
         self._state = TenantState()
-        self._version = 0
+        shown = board.shown(tenant)  # before its configuration changed, perhaps
+        self._version = shown.version if shown else 0
         self._troubles = Troubles(client.vitals, clock)
         self._knows_types = False
         self._shared_error: TenantError | None = None

@@ -61,6 +61,11 @@ class Gate:
             budget.pause(until_s)
         return max(budget.paused_until_s for budget in budgets)
 
+    def relimit(self, limit: RateLimit) -> None:
+        """Keep what is used of each window, and let another limit hold from now on."""
+        for budget in self.budgets.values():
+            budget.limit = limit
+
     def export(self) -> Mapping[str, BudgetState]:
         """Return what the next process must know of each version's window."""
         now_s = self._clock.monotonic()

@@ -25,6 +25,10 @@ class Watchlist:
         for job in jobs:
             self._named.setdefault((job.source, tenant), {})[job.key] = job
 
+    def drop(self, tenant: str) -> None:
+        """Forget what all sources name for `tenant`."""
+        self._named = {(source, name): jobs for (source, name), jobs in self._named.items() if name != tenant}
+
     def replace(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> Delta:
         """Make `jobs` all that `source` names for `tenant`, and return what that changes."""
         before = self._merged(tenant)

@@ -254,7 +254,7 @@ class Life:
         self.board = LatestViews(self._served)
         self._month, self._path, self._ledger, self._clock = month, path, ledger, clock
         lease = SoleOwner()
-        polling = TenantPolling(
+        self.polling = TenantPolling(
             TENANT,
             GROUP,
             self.tenant,
@@ -266,7 +266,7 @@ class Life:
             exchanges=telemetry,
         )
         pulse = GroupPulse(GROUP, telemetry, Liveness([TENANT], clock.monotonic()), clock)
-        self.poller = Poller(GROUP, {TENANT: polling}, lease=lease, clock=clock, pulse=pulse)
+        self.poller = Poller(GROUP, lease=lease, clock=clock, pulse=pulse)
         self._renderer = CollectorPage(telemetry.registry)
         self._watchlist = Watchlist()
         self._coming = synthetic_jobs(month.seed)
@@ -358,7 +358,7 @@ async def lived(month: Month, path: Path, tell: Callable[[Figures], object] = la
     figures = []
     async with opened(path, remember_s=remember_s, clock=clock, watch=telemetry) as ledger:
         life = Life(month, path, ledger, clock, telemetry)
-        await life.poller.restore(await ledger.restore([terms]))
+        await life.poller.add(TENANT, life.polling, (await ledger.restore([terms]))[TENANT])
         polling = asyncio.create_task(life.poller.run())
         for number in range(1, month.days + 1):
             figures.append(await life.day(number))

@@ -146,8 +146,8 @@ async def lived(spoilt: Spoilt) -> tuple[Lost, TenantView, Tenant]:
     polling = TenantPolling(
         "acme", GROUP, client, Care(), ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
     )
-    poller = Poller(GROUP, {"acme": polling}, lease=lease, clock=clock, pulse=Beats())
-    await poller.restore(await ledger.restore([Terms("acme")]))
+    poller = Poller(GROUP, lease=lease, clock=clock, pulse=Beats())
+    await poller.add("acme", polling, (await ledger.restore([Terms("acme")]))["acme"])
     await poller.watch("acme", (WatchedJob(KEY), WatchedJob(OTHER)), ())
     task = asyncio.create_task(poller.run())
     end_s = clock.monotonic() + LASTS_S

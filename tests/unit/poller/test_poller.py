@@ -191,8 +191,10 @@ async def rig(
         )
         for name, client in clients.items()
     }
-    poller = Poller(GROUP, polling, lease=lease, clock=clock, pulse=pulse)
-    await poller.restore(await ledger.restore(map(Terms, tenants)))
+    poller = Poller(GROUP, lease=lease, clock=clock, pulse=pulse)
+    states = await ledger.restore(map(Terms, tenants))
+    for name in tenants:
+        await poller.add(name, polling[name], states[name])
     for name in tenants:
         await poller.watch(name, tuple(WatchedJob(JobKey(name, operation, f"{name}-{n}")) for n in range(jobs)), ())
     task = asyncio.create_task(poller.run())

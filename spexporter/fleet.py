@@ -1,0 +1,219 @@
+"""All tenants of a configuration, running; another configuration can take its place while they do.
+
+Tenants that share a client id are one group, with one gate and one poller. A tenant whose configuration has not
+changed keeps its token, its budget, its queue and its requests in flight.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+
+from spexporter.clock import Clock
+from spexporter.config.values import Config, Tenant
+from spexporter.domain.job import Source, WatchedJob
+from spexporter.domain.liveness import Liveness
+from spexporter.domain.ports import Board, Group, Ledger, Terms
+from spexporter.ledger.lease import SoleOwner
+from spexporter.poller import Care, Poller, TenantPolling
+from spexporter.sailpoint.auth import Credential, TokenSource
+from spexporter.sailpoint.client import TenantClient
+from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.gate import Gate
+from spexporter.sailpoint.transport import Route, Transport
+from spexporter.sailpoint.vitals import Vitals
+from spexporter.telemetry import GroupPulse, Telemetry
+from spexporter.watch.configured import configured_jobs
+from spexporter.watch.watchlist import Watchlist
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all tenants share."""
+
+    ledger: Ledger
+    board: Board
+    http: aiohttp.ClientSession
+    telemetry: Telemetry
+    liveness: Liveness
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How many tenants a new configuration has added, removed and changed otherwise than by its jobs."""
+
+    added: Sequence[str]
+    removed: Sequence[str]
+    changed: Sequence[str]
+
+
+class Fleet:
+    """Runs the tenants of one configuration after another."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._lease = SoleOwner()
+        self._watchlist = Watchlist()
+        self._tenants: dict[str, Tenant] = {}
+        self._hold_s = 0.0
+        self._gates: dict[Group, Gate] = {}
+        self._pollers: dict[Group, Poller] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[Group, asyncio.Task[None]] = {}
+
+    async def take_over(self, config: Config) -> Difference:
+        """Make the tenants of `config` those that run: all that are new or have changed begin anew.
+
+        Raises:
+            StoreError: what is known of a new tenant cannot be read; the fleet is as before.
+        """
+        wanted = {tenant.name: tenant for tenant in config.tenants}
+        removed = [name for name in self._tenants if name not in wanted]
+        changed = [name for name, tenant in self._tenants.items() if name in wanted and _differ(tenant, wanted[name])]
+        added = [name for name in wanted if name not in self._tenants]
+        states = await self._shared.ledger.restore(_terms(wanted[name]) for name in (*changed, *added))
+        for name in (*changed, *added):
+            await self._have_group(wanted[name])
+        self._hold_s = config.counters.hold_s
+        for name in (*removed, *changed):
+            await self._pollers[_group(self._tenants[name])].remove(name)
+        for name in removed:
+            await self._forget(name)
+        for name in (*changed, *added):
+            tenant = self._tenants[name] = wanted[name]
+            self._gates[_group(tenant)].relimit(tenant.rate_limit)
+            await self._pollers[_group(tenant)].add(name, self._polling(tenant), states[name])
+            self._watchlist.restore(name, [job.watched for job in states[name].jobs.values()])
+        for name, tenant in wanted.items():
+            self._tenants[name] = tenant
+            await self.watch(Source.CONFIG, name, configured_jobs(tenant))
+        await self._end_idle_groups()
+        return Difference(added, removed, changed)
+
+    def run(self, tasks: asyncio.TaskGroup) -> None:
+        """Start polling; `tasks` owns the pollers from now on."""
+        self._tasks = tasks
+        for group in self._pollers:
+            self._start(group)
+
+    def stop(self) -> None:
+        """End polling."""
+        for task in self._running.values():
+            task.cancel()
+
+    def wake(self) -> None:
+        """Let all pollers look for what is due."""
+        for poller in self._pollers.values():
+            poller.wake()
+
+    async def watch(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> None:
+        """Make `jobs` all that `source` names for `tenant`."""
+        delta = self._watchlist.replace(source, tenant, jobs)
+        if delta.added or delta.removed:
+            await self._pollers[_group(self._tenants[tenant])].watch(tenant, delta.added, delta.removed)
+
+    async def leave(self) -> None:
+        """Leave the rate limit windows, and counters as the last page had them, for the next process."""
+        for poller in self._pollers.values():
+            await poller.leave()
+        for group in self._gates:
+            await self._leave_window(group)
+
+    async def _have_group(self, tenant: Tenant) -> None:
+        """Make sure that the tenant's group has a gate and a poller."""
+        group, shared = _group(tenant), self._shared
+        if group in self._pollers:
+            return
+        gate = Gate(tenant.rate_limit, shared.clock)
+        if stored := await shared.ledger.open_window(group, shared.clock.wall()):
+            gate.restore(stored)
+        self._gates[group] = gate
+        pulse = GroupPulse(group, shared.telemetry, shared.liveness, shared.clock)
+        self._pollers[group] = Poller(group, lease=self._lease, clock=shared.clock, pulse=pulse)
+        self._start(group)
+
+    def _start(self, group: Group) -> None:
+        if self._tasks is not None:
+            self._running[group] = self._tasks.create_task(self._pollers[group].run(), name=f"poller {group}")
+
+    def _polling(self, tenant: Tenant) -> TenantPolling:
+        shared = self._shared
+        return TenantPolling(
+            tenant.name,
+            _group(tenant),
+            self._client(tenant, self._gates[_group(tenant)]),
+            Care(tenant.poll, tenant.max_staleness_s, self._hold_s, tenant.expect),
+            ledger=shared.ledger,
+            board=shared.board,
+            lease=self._lease,
+            clock=shared.clock,
+            exchanges=shared.telemetry,
+        )
+
+    def _client(self, tenant: Tenant, gate: Gate) -> TenantClient:
+        """Connect a tenant: it has its own client and token, and shares the gate of its group."""
+        clock, telemetry = self._shared.clock, self._shared.telemetry
+        version = None if tenant.api_version == "auto" else tenant.api_version
+        vitals = Vitals(tenant.base_url, version, clock)
+        route = Route(tenant.timeout_s, tenant.proxy, _tls(tenant.ca_file))
+        transport = Transport(
+            tenant.name, self._shared.http, route, gate=gate, vitals=vitals, exchanges=telemetry, clock=clock
+        )
+        tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
+        telemetry.begin_tenant(
+            tenant.name,
+            endpoints=Endpoint,
+            used=lambda: gate.used(vitals.health.api_version),
+            allowed=lambda: gate.allowed(vitals.health.api_version),
+        )
+        return TenantClient(
+            tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock
+        )
+
+    async def _forget(self, name: str) -> None:
+        """Take a tenant that is not configured any more off the pages; the ledger keeps what it knows of it."""
+        del self._tenants[name]
+        self._watchlist.drop(name)
+        self._shared.board.drop(name)
+        self._shared.telemetry.end_tenant(name)
+        await self._shared.ledger.release(name)
+
+    async def _end_idle_groups(self) -> None:
+        for group in [group for group, poller in self._pollers.items() if not len(poller)]:
+            del self._pollers[group]
+            if task := self._running.pop(group, None):
+                task.cancel()
+                await asyncio.wait([task])
+            self._shared.liveness.gone(group)
+            await self._leave_window(group)
+            del self._gates[group]
+
+    async def _leave_window(self, group: Group) -> None:
+        await self._shared.ledger.close_window(group, self._gates[group].export(), self._shared.clock.wall())
+
+
+def _differ(before: Tenant, after: Tenant) -> bool:
+    """Whether a tenant must begin anew: anything but its jobs has changed."""
+    return replace(before, jobs=()) != replace(after, jobs=())
+
+
+def _terms(tenant: Tenant) -> Terms:
+    return Terms(tenant.name, tenant.former_names, tenant.retention_s, tenant.count_new_within_s)
+
+
+def _group(tenant: Tenant) -> Group:
+    return Group(hashlib.sha256(tenant.client_id.encode()).hexdigest()[:12])
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext | None:
+    """Return a context that trusts the system's authorities and those of `ca_file`."""
+    if ca_file is None:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    return context
