@@ -3,6 +3,7 @@
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -43,7 +44,8 @@ def demo(
     """Run the exporter against simulated tenants on loopback and print the URLs to open; Ctrl-C ends it."""
     telemetry = Telemetry(OWN_FAMILIES)
     set_up_logs(log_level, LogFormat.CONSOLE, telemetry.count_log_line)
-    simulator = Simulator(default_plans(tenants, seed), clock=SystemClock(), seed=seed, speed=speed)
+    plans = [replace(plan, hub_limits=True) for plan in default_plans(tenants, seed)]
+    simulator = Simulator(plans, clock=SystemClock(), seed=seed, speed=speed)
     asyncio.run(
         _demonstrate(
             simulator,

@@ -50,7 +50,7 @@ def simulate(
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="spexporter-simulator-")))
             context, ca_file = _make_certificate(host, folder)
         troubles = (*(ALL_QUIRKS if quirks else ()), *(hostile(faults, slow=True) if faults else ()))
-        plans = [replace(plan, faults=troubles) for plan in default_plans(tenants, seed)]
+        plans = [replace(plan, faults=troubles, hub_limits=True) for plan in default_plans(tenants, seed)]
         simulator = Simulator(plans, clock=SystemClock(), seed=seed, speed=speed, ca_file=ca_file)
         try:
             asyncio.run(_serve(simulator, host, port, context))

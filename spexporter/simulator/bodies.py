@@ -40,5 +40,5 @@ def spoilt(kind: str, body: bytes, dice: Random) -> tuple[str, bytes]:
         return JSON_TYPE, body[: len(body) * 2 // 3]
     if kind == BAD_UTF8:
         # Into the first name, so that no reader can take it for an oddity of a field that nobody needs.
-        return JSON_TYPE, body.replace(b'"', b'"\xff\xfe', 1)
+        return JSON_TYPE, body.replace(b'"', b'"\xff\xfe', 1) if b'"' in body else body + b"\xff\xfe"
     return JSON_TYPE, _SHAPES[kind]

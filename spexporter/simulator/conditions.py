@@ -1,10 +1,11 @@
 """What the state of a tenant does to its answers: what its credential may do, what it keeps, what its clock says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from spexporter.simulator.chance import chance
 from spexporter.simulator.faults import (
     CLOCK_SKEW,
     CLOCK_STEP,
@@ -15,6 +16,8 @@ from spexporter.simulator.faults import (
     SHORT_RETENTION,
     SHORT_TOKENS,
 )
+from spexporter.simulator.hub_jobs import HubJob
+from spexporter.simulator.hub_quirks import entries
 from spexporter.simulator.jobs import SimulatedJob
 from spexporter.simulator.plan import TenantPlan
 from spexporter.simulator.stamps import stamp
@@ -37,6 +40,16 @@ def kept(job: SimulatedJob, met: Met) -> SimulatedJob:
     """Return the job with the retention that its tenant has while that is shortened."""
     short = met.first(SHORT_RETENTION)
     return replace(job, retention_s=short.seconds) if short else job
+
+
+def listed(jobs: Iterable[HubJob], met: Met, now_s: float) -> list[HubJob]:
+    """Return the jobs that a list has while retention is shortened, in an order that says nothing.
+
+    Source: no order is published.
+    """
+    short = met.first(SHORT_RETENTION)
+    there = (job for job in jobs if short is None or now_s < job.created_s + short.seconds)
+    return sorted(there, key=lambda job: chance(job.id).random())
 
 
 def result_expired(job: SimulatedJob, met: Met, now_s: float) -> bool:
@@ -66,6 +79,17 @@ def shift_stamps(body: dict[str, Any], ahead_s: Callable[[float], float]) -> Non
             body[name] = stamp(at_s + ahead_s(at_s))
     if (at_s := _moment(body.get("expiration"))) is not None and created_s is not None:
         body["expiration"] = stamp(at_s + ahead_s(created_s))
+
+
+def shift_entries(body: Any, ahead_s: Callable[[float], float]) -> None:  # noqa: ANN401 - decoded JSON
+    """Write the stamps in every entry of a list as a clock does that is ahead; those it is right about stay."""
+    for entry in entries(body):
+        comments = entry.get("approvalComment")
+        for stamped in (entry, *(comments if isinstance(comments, list) else ())):
+            for name in (*_STAMPS, "lastUsed", "expirationDate"):
+                at_s = _moment(stamped.get(name))
+                if at_s is not None and (shift_s := ahead_s(at_s)):
+                    stamped[name] = stamp(at_s + shift_s)
 
 
 def _moment(text: object) -> float | None:

@@ -1,19 +1,33 @@
-"""The answers of one tenant to the seven SP-Config operations."""
+"""The answers of one tenant: the seven SP-Config operations, the lists of Configuration Hub, and who one is."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import FileField
 
-from spexporter.simulator.calls import CONFIG_OBJECTS, START, STATUS, UNKNOWN, Call
-from spexporter.simulator.conditions import kept, result_expired
-from spexporter.simulator.faults import RESULT_LATE
+from spexporter.simulator.calls import (
+    BACKUPS,
+    CONFIG_OBJECTS,
+    DEPLOYS,
+    DRAFTS,
+    PERSONAL_TOKENS,
+    START,
+    STATUS,
+    UNKNOWN,
+    UPLOADS,
+    Call,
+)
+from spexporter.simulator.conditions import kept, listed, result_expired
+from spexporter.simulator.faults import BARE_DEPLOYS, LISTS, RESULT_LATE
+from spexporter.simulator.filters import FILTERS, read_filter
+from spexporter.simulator.hub_jobs import DEPLOY, LIST_OF, HubJob
 from spexporter.simulator.jobs import EXPORT, FAILED, IMPORT, SimulatedJob
 from spexporter.simulator.objects import EXPORTABLE, OBJECT_TYPES
 from spexporter.simulator.orders import Order
+from spexporter.simulator.personal_tokens import list_tokens
 from spexporter.simulator.plan import TenantPlan
 from spexporter.simulator.record import Record
 from spexporter.simulator.refusals import bad_request, forbidden, not_found
@@ -21,6 +35,16 @@ from spexporter.simulator.tenant import Tenant
 from spexporter.simulator.troubles import UNTROUBLED, Met
 
 READ, MANAGE, ALL = "sp:config:read", "sp:config:manage", "sp:scopes:all"
+HUB_SCOPES = {
+    BACKUPS: frozenset({"sp:config-backup:read", "sp:config-backup:manage"}),
+    UPLOADS: frozenset({"sp:config-backup:read", "sp:config-backup:manage"}),
+    DRAFTS: frozenset({"sp:config-draft:read", "sp:config-draft:manage"}),
+    DEPLOYS: frozenset({"sp:config-deploy:read", "sp:config-deploy:manage"}),
+}
+ALL_TOKENS = frozenset({"sp:all-personal-access-tokens:read", "sp:all-personal-access-tokens:manage"})
+MY_TOKENS = ALL_TOKENS | {"sp:my-personal-access-tokens:read", "sp:my-personal-access-tokens:manage"}
+ME = "me"
+"""As `owner-id`: one's own tokens, which is all that the scopes for one's own are good for."""
 ILLEGAL_VALUE, BAD_CONTENT = "400.1.3 Illegal value", "400.1 Bad Request Content"
 
 
@@ -39,18 +63,28 @@ class Answer:
     on_sent: Callable[[Any], None] = _nothing
 
 
-def permit(call: Call, plan: TenantPlan) -> None:
+def permit(call: Call, plan: TenantPlan, owner: str | None = None) -> None:
     """Let a call with a good token pass if the tenant has such a path and its credential may use it.
 
     Raises:
         Refusal: 404 for a version that the tenant lacks and a path that none has; 403 without a fitting scope, the
-            user level Admin, or a user. Exports can be read with either scope, imports with `manage` alone.
+            user level Admin, or a user. Exports can be read with either scope, imports with `manage` alone. The lists
+            of Configuration Hub and of tokens name no user level; of tokens, `owner` says whose are asked for.
     """
     if call.action == UNKNOWN or call.version not in plan.versions:
         raise not_found()
-    fitting = {MANAGE, ALL} if call.operation == IMPORT else {READ, MANAGE, ALL}
-    if not (plan.has_admin and plan.has_user and fitting & set(plan.scopes)):
+    if not (plan.has_user and (_fitting(call, owner) | {ALL}) & set(plan.scopes)):
         raise forbidden()
+    if not plan.has_admin and call.action not in LISTS:
+        raise forbidden()
+
+
+def _fitting(call: Call, owner: str | None) -> frozenset[str]:
+    if call.action == PERSONAL_TOKENS:
+        return MY_TOKENS if owner == ME else ALL_TOKENS
+    if call.action in HUB_SCOPES:
+        return HUB_SCOPES[call.action]
+    return frozenset({MANAGE}) if call.operation == IMPORT else frozenset({READ, MANAGE})
 
 
 async def answer(
@@ -63,6 +97,12 @@ async def answer(
     """
     if call.action == CONFIG_OBJECTS:
         return Answer([kind.payload() for kind in OBJECT_TYPES.values()])
+    if call.action == PERSONAL_TOKENS:
+        return Answer(list_tokens(tenant.plan, tenant.start_s, now_s))
+    if call.action in LISTS:
+        return _listed(
+            call, tenant.hub.listed(now_s), request.query.get("filters"), now_s=now_s, met=met, record=record
+        )
     if call.action == START:
         read_order = _export_order if call.operation == EXPORT else _import_order
         return Answer(tenant.start(await read_order(request), now_s).accepted(), status=202)
@@ -71,6 +111,20 @@ async def answer(
     if job is None or not job.exists_at(now_s):
         raise not_found()
     return _status(job, record, now_s) if call.action == STATUS else _result(job, record, now_s, met)
+
+
+def _listed(
+    call: Call, jobs: Iterable[HubJob], wanted: str | None, *, now_s: float, met: Met, record: Record
+) -> Answer:
+    kind = next(kind for kind, name in LIST_OF.items() if name == call.action)
+    fits = read_filter(wanted, FILTERS[call.action])
+    shown = listed((job for job in jobs if job.kind == kind), met, now_s)
+    found = [entry for job in shown if fits(entry := job.entry_at(now_s))]
+    bare = met.first(BARE_DEPLOYS) if kind == DEPLOY else None
+    if bare:
+        met.served(bare)
+    body = {"items": found} if kind == DEPLOY and not bare else found
+    return Answer(body, on_sent=lambda sent: record.list_sent(call.tenant, kind, sent))
 
 
 def _status(job: SimulatedJob, record: Record, now_s: float) -> Answer:

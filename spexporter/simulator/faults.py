@@ -3,7 +3,16 @@
 import math
 from dataclasses import dataclass
 
-from spexporter.simulator.calls import CONFIG_OBJECTS, INFO, RESULT, START, STATUS, TOKEN
+from spexporter.simulator.calls import (
+    CONFIG_OBJECTS,
+    HUB_LISTS,
+    INFO,
+    PERSONAL_TOKENS,
+    RESULT,
+    START,
+    STATUS,
+    TOKEN,
+)
 
 LATENCY, HANG, HANG_UP, CUT, TRICKLE, ENDLESS = "latency", "hang", "hang_up", "cut", "trickle", "endless"
 ERROR, TOKEN_DIES = "status", "token_dies"
@@ -21,6 +30,8 @@ CONDITIONS = frozenset(
     {REVOKED, LOST_SCOPE, LOST_ADMIN, LOST_USER, SHORT_TOKENS, CLOCK_SKEW, CLOCK_STEP, SHORT_RETENTION, RIVAL}
 )
 """These are states of the tenant, not of an answer: they hold for every answer while they last."""
+BARE_DEPLOYS = "bare_deploys"
+"""The deploys come as a bare array, as they were published at first, instead of below `items`."""
 WITHHELD = frozenset({RESULT_LATE, RESULT_EXPIRED})
 
 QUIRKS = (
@@ -48,6 +59,7 @@ QUIRKS = (
     "duplicate_keys",
     "deprecated",
     "no_date",
+    BARE_DEPLOYS,
 )
 """The answer stays true, only its shape changes; they are applied in this order, any number to one answer."""
 KINDS = INSTEAD | CONDITIONS | WITHHELD | {LATENCY, *QUIRKS}
@@ -57,7 +69,8 @@ HTTP_DATE = "http-date"
 
 JOB_STATUSES = frozenset({f"export_{STATUS}", f"import_{STATUS}"})
 RESULTS = frozenset({f"export_{RESULT}", f"import_{RESULT}"})
-API = JOB_STATUSES | RESULTS | {f"export_{START}", f"import_{START}", CONFIG_OBJECTS}
+LISTS = frozenset({*HUB_LISTS, PERSONAL_TOKENS})
+API = JOB_STATUSES | RESULTS | LISTS | {f"export_{START}", f"import_{START}", CONFIG_OBJECTS}
 ENDPOINTS = API | {TOKEN, INFO}
 
 

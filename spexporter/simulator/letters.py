@@ -8,10 +8,10 @@ from typing import Any
 
 from spexporter.simulator.bodies import HTML_TYPE, JSON_TYPE, spoilt
 from spexporter.simulator.calls import Call
-from spexporter.simulator.conditions import shift_stamps
+from spexporter.simulator.conditions import shift_entries, shift_stamps
 from spexporter.simulator.delivery import Letter
 from spexporter.simulator.endpoints import Answer
-from spexporter.simulator.faults import BODIES
+from spexporter.simulator.faults import BODIES, LISTS
 from spexporter.simulator.quirks import bend
 from spexporter.simulator.troubles import Met
 
@@ -42,7 +42,9 @@ def _values(reply: Answer, call: Call, met: Met, now_s: float, ahead_s: Callable
     if not met.beside:
         return reply.body
     body = deepcopy(reply.body)
-    if isinstance(body, dict):
+    if call.action in LISTS:
+        shift_entries(body, ahead_s)
+    elif isinstance(body, dict):
         shift_stamps(body, ahead_s)
     bend(body, met, call=call, status=reply.status, now_s=now_s)
     return body

@@ -15,6 +15,7 @@ from spexporter.simulator.endpoints import Answer, answer, permit
 from spexporter.simulator.faults import BODIES, DELIVERIES, ERROR, LATENCY, REVOKED, TOKEN_DIES
 from spexporter.simulator.letters import write_letter
 from spexporter.simulator.limiter import RateLimiter
+from spexporter.simulator.personal_tokens import ends_s
 from spexporter.simulator.plan import TenantPlan
 from spexporter.simulator.planted import planted_refusal, revoked_refusal
 from spexporter.simulator.record import Exchange, Record
@@ -85,11 +86,11 @@ class Pipeline:
         self._refuse(call, authorization, met)
         plan = altered(tenant.plan, met)
         if call.action == TOKEN:
-            return Answer(self._token(plan, form, met))
+            return Answer(self._token(plan, form, met, ends_s(plan, tenant.start_s)))
         if call.action == INFO:
             return Answer(_info(tenant, request))
         self._tokens.check(authorization, plan)
-        permit(call, plan)
+        permit(call, plan, request.query.get("owner-id"))
         return await answer(call, request, tenant, self._record, self._clock.wall(), met=met)
 
     def _limit(self, call: Call, client_id: str, received_s: float) -> None:
@@ -119,10 +120,11 @@ class Pipeline:
         if met.first(REVOKED):
             raise revoked_refusal(call)
 
-    def _token(self, plan: TenantPlan, form: Mapping[str, str], met: Met) -> dict[str, object]:
+    def _token(self, plan: TenantPlan, form: Mapping[str, str], met: Met, ends_s: float) -> dict[str, object]:
         if form.get("grant_type") != "client_credentials":
             raise token_refused(400, "unsupported_grant_type", "Unsupported grant type")
-        if (form.get("client_id"), form.get("client_secret")) != (plan.client_id, plan.client_secret):
+        known = (form.get("client_id"), form.get("client_secret")) == (plan.client_id, plan.client_secret)
+        if not known or self._clock.wall() >= ends_s:
             raise token_refused(401, "invalid_client", "Bad client credentials")
         return self._tokens.issue(plan, ahead_s=self._tenant_s(met) - self._clock.wall())
 

@@ -5,7 +5,8 @@ from copy import deepcopy
 from http import HTTPStatus
 
 from spexporter.simulator.calls import CONFIG_OBJECTS, RESULT, START, STATUS, Call
-from spexporter.simulator.faults import QUIRKS
+from spexporter.simulator.faults import LISTS, QUIRKS
+from spexporter.simulator.hub_quirks import OF_ENTRIES
 from spexporter.simulator.jobs import IMPORT
 from spexporter.simulator.odd_values import OF_ANY, OF_ERRORS, OF_TYPES
 from spexporter.simulator.result_quirks import OF_RESULTS
@@ -36,6 +37,8 @@ def _tables(call: Call, status: int) -> Sequence[Mapping[str, Quirk]]:
         return OF_ERRORS, OF_ANY
     if call.action in {START, STATUS}:
         return OF_STATUS, OF_ANY
+    if call.action in LISTS:
+        return (OF_ENTRIES,)
     if call.action == RESULT and call.operation == IMPORT:
         return OF_RESULTS, OF_ANY
     return (OF_TYPES,) if call.action == CONFIG_OBJECTS else (OF_ANY,)

@@ -3,8 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from spexporter.simulator.calls import API_VERSIONS, TOKEN
+from spexporter.simulator.hub import is_of_other_tenant
+from spexporter.simulator.hub_jobs import SYNCED, Backup, Draft, HubJob
+from spexporter.simulator.hub_quirks import entries
 from spexporter.simulator.jobs import IMPORT, SimulatedJob
 from spexporter.simulator.limiter import most_in_any_window
 from spexporter.simulator.stamps import stamp
@@ -46,6 +50,13 @@ class Record:
         sent = self.sent[job.tenant, job.operation, job.id]
         sent.statuses += 1
         sent.last_state = state
+
+    def list_sent(self, tenant: str, kind: str, body: Any) -> None:  # noqa: ANN401 - decoded JSON
+        """Note that a list was written, with every entry that it had."""
+        for entry in entries(body):
+            sent = self.sent[tenant, kind, str(entry.get("jobId"))]
+            sent.statuses += 1
+            sent.last_state = entry.get("status")
 
     def result_sent(self, job: SimulatedJob) -> None:
         """Note that a whole result was written."""
@@ -100,6 +111,34 @@ class Record:
             "statuses_sent": sent.statuses,
             "last_state_sent": sent.last_state,
             "results_sent": sent.results,
+        }
+
+    def describe_hub_job(self, job: HubJob, now_s: float, *, is_listed: bool) -> dict[str, object]:
+        """Return the truth about one job of Configuration Hub as JSON values.
+
+        `ended_s` is its true end, whatever the API tells; None is what there is not, or what is not told.
+        """
+        sent = self.sent.get((job.tenant, job.kind, job.id), Sent())
+        about, sync = job.about, job.sync_at(now_s)
+        return {
+            "tenant": job.tenant,
+            "kind": job.kind,
+            "id": job.id,
+            "name": job.name,
+            "state": job.state_at(now_s),
+            "final_state": job.final_state,
+            "created_s": job.created_s,
+            "ended_s": job.ended_s if job.ended_at(now_s) else None,
+            "tells_end": job.sends_completed and not {"completed"} & (job.absent | job.null),
+            "object_count": job.count_at(now_s),
+            "synced": None if sync is None else sync == SYNCED,
+            "backup_type": about.backup_type if isinstance(about, Backup) else None,
+            "partial": isinstance(about, Backup) and about.partial,
+            "of_other_tenant": is_of_other_tenant(job),
+            "approval": about.approval_at(now_s) if isinstance(about, Draft) else None,
+            "listed": is_listed,
+            "times_sent": sent.statuses,
+            "last_state_sent": sent.last_state,
         }
 
     def totals(self, jobs: Iterable[SimulatedJob], now_s: float) -> dict[str, object]:

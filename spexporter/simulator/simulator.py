@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ssl import SSLContext
+from typing import Any, TypedDict, Unpack, cast, overload
 
 from aiohttp import web
 
 from spexporter.clock import Clock
 from spexporter.simulator.calls import API_VERSIONS
 from spexporter.simulator.faults import Fault
+from spexporter.simulator.hub_jobs import HUB_KINDS, PENDING, Draft, HubJob, HubKind
+from spexporter.simulator.hub_orders import HubOptions
 from spexporter.simulator.jobs import COMPLETE, SimulatedJob
 from spexporter.simulator.limiter import RateLimiter
 from spexporter.simulator.orders import Order
@@ -24,6 +27,22 @@ from spexporter.simulator.tenant import Tenant
 from spexporter.simulator.troubles import Troubles
 
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+
+
+class JobOptions(TypedDict, total=False):
+    """What can be said about an export or import that is planted; see `Order`."""
+
+    preview: bool
+    name: str | None
+    job_id: str | None
+    created_s: float | None
+    queue_s: float | None
+    duration_s: float | None
+    final_state: str | None
+    result: ImportResult | None
+    has_result: bool
+    message: str | None
+    backup: bool
 
 
 class Simulator:
@@ -123,45 +142,38 @@ class Simulator:
         """
         return self._tenants[tenant].started(self.now_s())
 
-    def start(
-        self,
-        tenant: str,
-        operation: str,
-        *,
-        preview: bool = False,
-        name: str | None = None,
-        job_id: str | None = None,
-        created_s: float | None = None,
-        queue_s: float | None = None,
-        duration_s: float | None = None,
-        final_state: str | None = COMPLETE,
-        result: ImportResult | None = None,
-        has_result: bool = True,
-        message: str | None = None,
-        backup: bool = False,
-    ) -> SimulatedJob:
-        """Plant one job; what is None is drawn.
-
-        `duration_s` runs from `created_s` (default: now) to the end, `queue_s` to the start; both are exact, whatever
-        the speed, and `math.inf` means never. An import without `has_result` ends with nothing to download.
+    def hub_jobs(self, tenant: str) -> Sequence[HubJob]:
+        """Return what the lists of the tenant's Configuration Hub have now, oldest first.
 
         Raises:
             KeyError: there is no such tenant.
+        """
+        return self._tenants[tenant].hub.listed(self.now_s())
+
+    @overload
+    def start(self, tenant: str, operation: HubKind, **options: Unpack[HubOptions]) -> HubJob: ...  # type: ignore[overload-overlap]  # whoever plants a job writes its kind out
+
+    @overload
+    def start(self, tenant: str, operation: str, **options: Unpack[JobOptions]) -> SimulatedJob: ...
+
+    def start(self, tenant: str, operation: str, **options: Any) -> SimulatedJob | HubJob:
+        """Plant one job; what is None is drawn.
+
+        `duration_s` runs from `created_s` (default: now) to the end, `queue_s` to the start; both are exact, whatever
+        the speed, and `math.inf` means never. It becomes COMPLETE where no `final_state` is given. An import without
+        `has_result` ends with nothing to download. What else can be said of a backup, upload, draft or deploy of
+        Configuration Hub is in `HubOptions`.
+
+        Raises:
+            KeyError: there is no such tenant.
+            TypeError: there is no such option.
             ValueError: no such operation or final state, or the tenant has a job of that id already.
         """
-        order = Order(
-            operation,
-            preview=preview,
-            name=name,
-            job_id=job_id,
-            queue_s=queue_s,
-            duration_s=duration_s,
-            final_state=final_state,
-            result=result,
-            has_result=has_result,
-            message=message,
-            backup=backup,
-        )
+        options = {"final_state": COMPLETE, **options}
+        if operation in HUB_KINDS:
+            return self._tenants[tenant].hub.start(operation, cast("HubOptions", options), self.now_s())
+        created_s = options.pop("created_s", None)
+        order = Order(operation, **{"backup": False, **options})
         return self._tenants[tenant].start(order, self.now_s() if created_s is None else created_s)
 
     def truth(self) -> dict[str, object]:
@@ -173,6 +185,9 @@ class Simulator:
         has spoilt or bent (of `CONDITIONS`: how many were asked for meanwhile). `rivals`: by client id the `requests`
         of rivals to each version, and the `busiest` windows of theirs and ours together. All times are the simulator's,
         also where a tenant's clock is ahead.
+
+        `configuration_hub`: its `jobs`, see `Record.describe_hub_job`, and its `pending_drafts`, which wait for
+        approval now, each with `tenant`, `id`, `name`, `created_s` and since when it is pending, `pending_since_s`.
         """
         now_s = self.now_s()
         jobs = [job for tenant in self._tenants.values() for job in tenant.all_jobs(now_s)]
@@ -180,6 +195,7 @@ class Simulator:
         return {
             "now_s": now_s,
             "jobs": [self.record.describe(job, now_s) for job in jobs],
+            "configuration_hub": self._hubs(now_s),
             "totals": self.record.totals(jobs, now_s),
             "clients": {
                 client_id: {
@@ -193,6 +209,23 @@ class Simulator:
             },
             "faults": {tenant: dict(served) for tenant, served in self._troubles.served.items()},
             "rivals": self._rivals(),
+        }
+
+    def _hubs(self, now_s: float) -> dict[str, object]:
+        hubs = [tenant.hub for tenant in self._tenants.values()]
+        listed = {(job.tenant, job.kind, job.id): job for hub in hubs for job in hub.listed(now_s)}
+        return {
+            "jobs": [
+                self.record.describe_hub_job(job, now_s, is_listed=(job.tenant, job.kind, job.id) in listed)
+                for hub in hubs
+                for job in hub.all_jobs(now_s)
+            ],
+            "pending_drafts": [
+                {"tenant": job.tenant, "id": job.id, "name": job.name}
+                | {"created_s": job.created_s, "pending_since_s": job.about.approvals[0].at_s}
+                for job in listed.values()
+                if isinstance(job.about, Draft) and job.about.approval_at(now_s) == PENDING
+            ],
         }
 
     def _rivals(self) -> dict[str, object]:

@@ -9,7 +9,7 @@ from spexporter.simulator.stamps import stamp
 
 Body = dict[str, Any]
 
-STAMPS = ("created", "modified", "completed", "expiration")
+STAMPS = ("created", "modified", "completed", "expiration", "lastUsed", "expirationDate")
 UNKNOWN_STATES = ("QUEUED", "PENDING_APPROVAL", "VALIDATING")
 OFFSETS_MIN = (0, -300, 330, 120)
 MOST_DIGITS = 9

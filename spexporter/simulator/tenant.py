@@ -4,8 +4,10 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from spexporter.simulator.chance import chance
+from spexporter.simulator.hub import Hub
 from spexporter.simulator.jobs import CANCELLED, COMPLETE, EXPORT, FAILED, IMPORT, SimulatedJob
 from spexporter.simulator.orders import Order, draw_order, make_job
 from spexporter.simulator.plan import TenantPlan
@@ -14,7 +16,7 @@ HOUR_S = 3600.0
 
 
 class Tenant:
-    """The jobs of one tenant, which come into being when somebody looks.
+    """The SP-Config jobs of one tenant, which come into being when somebody looks; `hub` has the others.
 
     No task runs behind it: `advance` makes the jobs that have begun since the last look, each from dice of its own, so
     that it does not matter who looked when, or what else was started in between.
@@ -22,6 +24,7 @@ class Tenant:
 
     def __init__(self, plan: TenantPlan, *, seed: int, speed: float, start_s: float) -> None:
         self.plan = plan
+        self.start_s = start_s
         self._seed = seed
         self._speed = speed
         self._jobs: list[SimulatedJob] = []
@@ -31,6 +34,11 @@ class Tenant:
             self._add(self._opening_job(number, start_s))
         self._next_number = plan.jobs_at_start
         self._next_s = start_s + self._gap_s(self._next_number)
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The tenant's Configuration Hub, made when somebody first looks: of thousands most are never asked."""
+        return Hub(self.plan, seed=self._seed, speed=self._speed, start_s=self.start_s)
 
     def advance(self, now_s: float) -> None:
         """Make the jobs that began by themselves until `now_s`, Unix seconds."""

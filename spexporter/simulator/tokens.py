@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from spexporter.clock import Clock
 from spexporter.simulator.chance import chance, dashed_id, hex_id
+from spexporter.simulator.personal_tokens import user_id
 from spexporter.simulator.plan import TenantPlan
 from spexporter.simulator.refusals import JWT_EXPIRED, unauthorized
 
@@ -35,8 +36,8 @@ class TokenOffice:
         The tenant's clock is `ahead_s` seconds ahead, which shows in the claim `exp`.
         """
         rng = chance(self._seed, plan.name, "token", len(self._issued))
-        jti, user_id = dashed_id(rng), hex_id(chance(plan.client_id, "user"))
-        user: dict[str, object] = {"user_id": user_id, "identity_id": user_id} if plan.has_user else {}
+        jti, owner_id = dashed_id(rng), user_id(plan)
+        user: dict[str, object] = {"user_id": owner_id, "identity_id": owner_id} if plan.has_user else {}
         claims: dict[str, object] = {
             "tenant_id": hex_id(chance(plan.name, "tenant")),
             "pod": "simulated",

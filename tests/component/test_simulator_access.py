@@ -12,6 +12,14 @@ from tests.support.clock import START_WALL_S, FakeClock
 
 ACME, SANDBOX, GLOBEX = default_plans(3)
 LIVES_S = 749
+SCOPES = [
+    "sp:config:read",
+    "sp:config:manage",
+    "sp:config-backup:read",
+    "sp:config-draft:read",
+    "sp:config-deploy:read",
+    "sp:my-personal-access-tokens:read",
+]
 PLANS = (
     replace(ACME, token_lifetime_s=LIVES_S),
     replace(SANDBOX, client_id=ACME.client_id),
@@ -60,11 +68,7 @@ async def test_token_tells_what_it_is_good_for(http: aiohttp.ClientSession) -> N
     """The answer has the documented fields, the JWT the documented claims, and its signature can be searched for."""
     async with http.post("/acme-prod/oauth/token", data=credential(PLANS[0])) as response:
         body = await response.json()
-    assert (body["token_type"], body["expires_in"], body["scope"]) == (
-        "bearer",
-        LIVES_S,
-        "sp:config:read sp:config:manage",
-    )
+    assert (body["token_type"], body["expires_in"], body["scope"]) == ("bearer", LIVES_S, " ".join(SCOPES))
     header, claims, signature = body["access_token"].split(".")
     assert decoded(header)["typ"] == "JWT"
     assert decoded(claims) == {
@@ -73,7 +77,7 @@ async def test_token_tells_what_it_is_good_for(http: aiohttp.ClientSession) -> N
         "org": "acme-prod",
         "authorities": ["ORG_ADMIN"],
         "client_id": ACME.client_id,
-        "scope": ["sp:config:read", "sp:config:manage"],
+        "scope": SCOPES,
         "exp": START_WALL_S + LIVES_S,
         "jti": body["jti"],
         "user_name": "pat-owner-of-acme-prod",

@@ -224,7 +224,7 @@ async def test_every_quirk_can_show_itself_and_nothing_becomes_untrue(scene: Sce
             if after_s is not None:
                 ended = body.get("completed") or body["modified"]
                 assert datetime.fromisoformat(ended).timestamp() == START_WALL_S + after_s
-        for path in (KEYED, OBJECTS, "sp-config/v1/import/none", "oauth/info"):
+        for path in (KEYED, OBJECTS, "sp-config/v1/import/none", "oauth/info", "configuration-hub/v1/deploys"):
             await scene.ask(path)
         await scene.ask(DASHED)
     assert set(scene.served()[ACME.name]) == set(QUIRKS)

@@ -16,7 +16,7 @@ async def test_no_window_holds_more_than_the_published_limit(tmp_path: Path) -> 
     """The daemon under permanent pressure, in real time: at most 100 requests in any 10 s, no 429, little left over."""
     simulator = Simulator(pressure.plans(), clock=SystemClock())
     for job in pressure.endless_jobs():
-        simulator.start(**job)  # type: ignore[arg-type]
+        simulator.start(**job)  # type: ignore[call-overload]
     config = tmp_path / "spexporter.yaml"
 
     async def long_enough() -> bool:

@@ -210,7 +210,7 @@ async def world(
     new = Simulator(plans, clock=clock, seed=seed, **simulator_options)  # type: ignore[arg-type]
     simulator = again.simulator if again else new
     for job in plant:
-        simulator.start(**job)  # type: ignore[arg-type]
+        simulator.start(**job)  # type: ignore[call-overload]
     telemetry = CountedTelemetry()
     async with AsyncExitStack() as tenants_server:
         tenants_url = await tenants_server.enter_async_context(serving(simulator, port=port, ssl_context=tls))

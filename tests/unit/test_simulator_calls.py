@@ -25,9 +25,35 @@ def test_all_operations_are_known_in_every_layout(
     assert (call.tenant, call.version, call.endpoint, call.job_id) == ("acme", version, endpoint, job_id)
 
 
+HUB = {"backups": "backups", "backups/uploads": "uploads", "drafts": "drafts", "deploys": "deploys"}
+
+
+@pytest.mark.parametrize("version", ["v2024", "v2025", "v2026", "v1"])
+@pytest.mark.parametrize("rest", HUB)
+def test_lists_of_configuration_hub_are_known_in_all_layouts_but_beta(version: str, rest: str) -> None:
+    """Each is recorded under its last word."""
+    path = f"configuration-hub/v1/{rest}" if version == "v1" else f"{version}/configuration-hub/{rest}"
+    assert read_call("GET", "acme", path) == Call("acme", version, HUB[rest])
+    assert read_call("POST", "acme", path).endpoint == "unknown"
+
+
+@pytest.mark.parametrize("version", ["beta", "v2024", "v2025", "v2026", "v1"])
+def test_personal_access_tokens_are_known_in_every_layout(version: str) -> None:
+    """In beta too, which has no Configuration Hub."""
+    path = "personal-access-tokens/v1" if version == "v1" else f"{version}/personal-access-tokens"
+    assert read_call("GET", "acme", path) == Call("acme", version, "personal_access_tokens")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "version"),
     [
+        ("GET", "beta/configuration-hub/backups", "beta"),
+        ("GET", "v1/configuration-hub/backups", "v1"),
+        ("GET", "v3/configuration-hub/backups/uploads", "v1"),
+        ("GET", "v2026/configuration-hub/uploads", "v2026"),
+        ("GET", "v2026/configuration-hub/backups/17", "v2026"),
+        ("DELETE", "v2026/configuration-hub/backups", "v2026"),
+        ("GET", "v2026/personal-access-tokens/17", "v2026"),
         ("GET", "v3/sp-config/export/17", "v1"),
         ("GET", "v1/sp-config/export/17", "v1"),
         ("GET", "v2026/sp-config/import/status/17", "v2026"),
