@@ -29,8 +29,9 @@ _CONFIGURATION_HEAD = """\
 
 <!-- Written by `make docs` from the program itself; change the descriptions there. -->
 
-One YAML file, given as `--config.file`. `config.example.yaml` shows every key in place. `spexporter check` names every
-mistake in a file at once, with its line and what would be right; `spexporter schema` prints a JSON Schema for editors.
+One YAML file, given as `--config.file`, and the files of [tenants](#tenant-files) and [jobs](#job-files) that it names.
+`config.example.yaml` shows every key in place. `spexporter check` names every mistake in all of them at once, with file,
+line and what would be right; `spexporter schema` prints a JSON Schema of the main file for editors.
 
 ## How values are written
 
@@ -45,7 +46,9 @@ keys (`<<`) work; tags do not.
 | size | a whole number and one of `B`, `KiB`, `MiB`, `GiB`, at least `1KiB` |
 | percentage | `1%` to `100%`, whole |
 | identifier | 1 to 64 letters, digits, dots, underscores or hyphens |
-| path | a file; a relative path starts at the folder of the configuration file |
+| path | a file; a relative path starts at the folder of the file in which it is written |
+| path pattern | a path with `*`, `?` and `[…]`, each within one folder; `*` skips names that begin with a dot, `**` is refused |
+| date | `2027-01-31` for its first moment, or `2027-01-31T12:00:00Z`; UTC where no offset is written |
 | URL | `https://…` without user, query and fragment; `http://…` on loopback and where `allow_http` is true |
 | store URL | `sqlite:///file.db` in the working directory, `sqlite:////folder/file.db`, or `sqlite://`: memory alone |
 | proxy URL | `http://…` or `https://…`, with or without user and password |
@@ -71,6 +74,29 @@ _METRICS_FOOT = """\
 
 `process_*` (CPU seconds, memory, open files and their limit, start time; on Linux) and `python_*` (version, garbage
 collection) come from the Prometheus client library for Python.
+"""
+
+_TENANT_FILES = """\
+## Tenant files
+
+Each file that `tenant_files` names is a list like that under `tenants`, or a mapping with `tenants` alone. It inherits
+`defaults` of the main file; a relative path in it starts at its own folder, an inherited one at the main file's. An
+empty file has no tenants.
+
+One bad file stops no other. A file with any mistake is not used at all; where it was good before, what it said then
+stays in use until it is good again or gone, as far as the present files leave room for it. Files count in the order of
+their paths, after the main file: a name, a former name or a rate limit that an earlier tenant has otherwise makes the
+later file the bad one. A mistake in the main file concerns all.
+"""
+_JOB_FILES = """\
+## Job files
+
+Each file that a tenant's `job_files` names is a list like that under `jobs`, or a mapping with `jobs` alone. An empty
+file has no jobs. An operation and id may stand once in a file; over several files, the first by path holds, and what
+stands under `jobs` wins over them all.
+
+The files are looked at all the time. One that is new, changed or gone counts at once; one with a mistake, or one that
+cannot be read, keeps what it said when it was good.
 """
 
 # What each value of a label with a closed set of values means; a value without a meaning fails the build of the page.
@@ -125,7 +151,13 @@ _OPERATIONS = {
 }
 _LEVELS = {"p50": "half of the runs took at most this", "p95": "95 of 100 runs took at most this"}
 _STORE_OPS = {"read": "what is known of jobs could not be read", "write": "what has changed could not be written"}
-_SOURCES = {Source.CONFIG: "the configuration file"}
+_SOURCES = {
+    Source.CONFIG: "the configuration file, or a file of tenants",
+    Source.FILE: "a file of jobs",
+    Source.API: "handed over while the exporter runs",
+    Source.DISCOVERY: "a list of Configuration Hub",
+    Source.BACKUP: "the result of an import, which names its backup",
+}
 _SEVERITIES = {"error": "", "warning": "", "info": ""}
 _PREVIEWS = {"true": "a dry run", "false": "not one", "unknown": "only in `spconfig_job_info`: not found out yet"}
 _CODES = {"none": "no whole answer came; all other values are HTTP status codes"}
@@ -161,6 +193,7 @@ def configuration() -> str:
         ("`jobs`", "JobSection", "A list in each tenant; an operation and id may stand there once."),
         ("`store`", "StoreSection", "What must outlive a restart."),
         ("`counters`", "CountersSection", "Prometheus sees an increase only after it has seen where a series starts."),
+        ("`limits`", "LimitsSection", "They bound the size of the page, and with it the memory of Prometheus."),
     ):
         section = schema["$defs"][name]
         if name == "DefaultsSection":
@@ -173,7 +206,7 @@ def configuration() -> str:
             ]
         else:
             sections += [f"## {title}\n", f"{introduction}\n", _table(section)]
-    return "\n".join(sections)
+    return "\n".join([*sections, _TENANT_FILES, _JOB_FILES.rstrip("\n") + "\n"])
 
 
 def metrics() -> str:
@@ -267,7 +300,8 @@ def _written(key: str, value: Schema) -> str:
     if "$ref" in value:
         return f"mapping, see [`{key}`](#{key})"
     if value.get("type") == "array" and "title" in value["items"]:
-        return f"list of {value['items']['title']}s"
+        words = value["items"]["anyOf"][0].get("enum")
+        return f"list of {', '.join(f'`{word}`' for word in words)}" if words else f"list of {value['items']['title']}s"
     if value.get("type") == "array":
         return f"list, see [`{key}`](#{key})"
     words = value["anyOf"][0].get("enum")

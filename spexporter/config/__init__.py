@@ -1,7 +1,31 @@
-"""The configuration file: what it can say, how it is read, and what is wrong with it."""
+"""Configuration files: what they can say, how they are read, and what is wrong with them."""
 
+from spexporter.config.jobs import parse_jobs
 from spexporter.config.load import load
 from spexporter.config.secret import Secret
-from spexporter.config.values import Config, Counters, JobEntry, MaxAnswer, Store, Tenant
+from spexporter.config.values import (
+    BadFile,
+    Config,
+    Counters,
+    JobEntry,
+    Limits,
+    MaxAnswer,
+    Store,
+    Tenant,
+    TenantFile,
+)
 
-__all__ = ["Config", "Counters", "JobEntry", "MaxAnswer", "Secret", "Store", "Tenant", "load"]
+__all__ = [
+    "BadFile",
+    "Config",
+    "Counters",
+    "JobEntry",
+    "Limits",
+    "MaxAnswer",
+    "Secret",
+    "Store",
+    "Tenant",
+    "TenantFile",
+    "load",
+    "parse_jobs",
+]

@@ -4,6 +4,8 @@ Each `ValueError` says what would be right and never repeats what was given.
 """
 
 import re
+from datetime import UTC, datetime
+from typing import Literal
 
 DURATION_PATTERN = (
     r"(?=[0-9])([0-9]{1,9}y)?([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?"
@@ -12,6 +14,9 @@ SIZE_PATTERN = r"[0-9]{1,12}(B|KiB|MiB|GiB)"
 PERCENT_PATTERN = r"(100|[1-9][0-9]?)%"
 WHOLE_PATTERN = r"[1-9][0-9]{0,8}"
 IDENTIFIER_PATTERN = r"[A-Za-z0-9._-]{1,64}"
+TIME_PATTERN = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 ORG_PATTERN = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 # From the largest, as a duration is written; source: Prometheus documentation, "Configuration", `<duration>`.
@@ -158,6 +163,41 @@ def org(text: str) -> str:
             " for a host of another form write base_url instead"
         )
     return text.lower()
+
+
+def auto_or_time(text: str) -> Literal["auto"] | float:
+    """Return `auto`, or the Unix seconds of a date (its first moment) or time, in UTC where no offset is written.
+
+    Source: RFC 3339, with the blank, the cut time and the missing offset that ISO 8601 allows.
+
+    Raises:
+        ValueError: The text is neither.
+    """
+    if text == "auto":
+        return "auto"
+    wrong = "must be auto, a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z"
+    if not re.fullmatch(TIME_PATTERN, text):
+        raise ValueError(wrong)
+    try:
+        time = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise ValueError(wrong) from None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+
+
+def pattern(text: str) -> str:
+    """Return a pattern of paths as it is; `*`, `?` and `[…]` stand for what a part between two slashes may hold.
+
+    Raises:
+        ValueError: It is empty, names a folder, or has a control character or `**`.
+    """
+    if not filled(text).isprintable():
+        raise ValueError("must not hold a line break or control character")
+    if "**" in text:
+        raise ValueError("must not hold **: one * for each folder on the way, such as jobs.d/*/*.yaml")
+    if text.rpartition("/")[2] in {"", ".", ".."}:
+        raise ValueError("must end with the name of a file, such as jobs.d/*.yaml")
+    return text
 
 
 def filled(text: str) -> str:

@@ -1,111 +1,82 @@
-"""A configuration file to a `Config`, or to every mistake in it at once."""
+"""Configuration files to a `Config`, or to every mistake in them at once."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
-from pydantic import SecretStr
-
-from spexporter.config import rules
+from spexporter.config import build, convert, rules
+from spexporter.config.heirs import inherited
 from spexporter.config.mistakes import validate
-from spexporter.config.model import DefaultsSection, ExpectSection, JobSection, TenantSection
-from spexporter.config.nodes import Block, Complaints, Items, inherit
-from spexporter.config.read import read, read_text
-from spexporter.config.secret import Secret
-from spexporter.config.values import Config, Counters, JobEntry, MaxAnswer, Store, Tenant
-from spexporter.domain.budget import RateLimit
+from spexporter.config.model import FileSection
+from spexporter.config.nodes import Block, Complaints, texts
+from spexporter.config.patterns import resolve
+from spexporter.config.read import decode, read_bytes, read_main
+from spexporter.config.tenantfiles import TenantFiles, TenantFilesReader
+from spexporter.config.values import Config, Counters, Limits, Store, TenantFile
 from spexporter.domain.errors import ConfigError
-from spexporter.domain.job import Operation
-from spexporter.domain.schedule import Pace
-
-_SECRETS = frozenset({"client_secret", "client_secret_file"})
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Config:
+def load(path: Path, environ: Mapping[str, str], previous: Config | None = None) -> Config:
     """Return the configuration in the file at `path`, with the variables of `environ` filled in.
 
-    Relative paths in the file start at its folder. The files it names are looked at, too.
+    Relative paths start at the folder of the file in which they stand. The files it names are looked at, too. A bad
+    file of tenants stops no other: it is one of `bad_files`, and what it said in `previous` is kept.
 
     Raises:
-        ConfigError: The file cannot be used; it carries every mistake, in file order.
+        ConfigError: The file itself cannot be used; it carries every mistake, by file, in file order.
     """
-    complaints = Complaints(str(path))
-    text = read_text(path)
-    root = _inherited(read(text, path, environ, complaints))
-    file = validate(root, complaints)
-    rules.check(root, path.parent, complaints)
-    problems = complaints.in_file_order()
-    if problems or file is None:
-        raise ConfigError(problems)
+    complaints = Complaints()
+    text = decode(read_bytes(path), path)
+    root = read_main(text, path, environ, complaints)
+    root = inherited(root, root.entries.get("defaults"))
+    section = validate(root, FileSection, complaints)
+    rules.check_main(root, complaints)
+    patterns = tuple(_patterns(root, path.parent))
+    known = {file.path: file for file in previous.tenant_files} if previous else {}
+    more = TenantFilesReader(path, root, environ, complaints).read(patterns, known)
+    problems = complaints.of(path)
+    if problems or section is None:
+        raise ConfigError((*problems, *(problem for bad in more.bad for problem in bad.problems)))
+    files = dict.fromkeys([path, *rules.named_files(root), *more.files])
+    return _config(section, root, more, digest=_digest(text, more.used), files=tuple(files), patterns=patterns)
+
+
+def _patterns(root: Block, folder: Path) -> Iterator[str]:
+    """Yield the patterns of tenant files that can be read, whatever else is wrong."""
+    for node in texts(root, "tenant_files"):
+        try:
+            pattern = convert.pattern(node.text)
+        except ValueError:
+            continue
+        if not node.broken:
+            yield resolve(pattern, folder)
+
+
+def _config(
+    section: FileSection,
+    root: Block,
+    more: TenantFiles,
+    *,
+    digest: int,
+    files: tuple[Path, ...],
+    patterns: tuple[str, ...],
+) -> Config:
     return Config(
-        tenants=tuple(_tenant(tenant, path.parent) for tenant in file.tenants),
-        digest=_digest(text),
-        store=Store(file.store.url, file.store.remember_counted),
-        counters=Counters(file.counters.hold, file.counters.created),
+        tenants=(*build.tenants(section.tenants, root), *more.tenants),
+        digest=digest,
+        store=Store(section.store.url, section.store.remember_counted),
+        counters=Counters(section.counters.hold, section.counters.created),
+        limits=Limits(section.limits.max_series, section.limits.max_jobs_per_tenant),
+        per_job_metrics=section.per_job_metrics,
+        files=files,
+        patterns=patterns,
+        tenant_files=more.used,
+        bad_files=more.bad,
     )
 
 
-def _inherited(root: Block) -> Block:
-    """Return the file with `defaults` filled into each tenant; mistakes keep the place where they were written."""
-    defaults, tenants = root.entries.get("defaults"), root.entries.get("tenants")
-    if not isinstance(defaults, Block) or not isinstance(tenants, Items):
-        return root
-    filled = tuple(_inheriting(node, defaults) if isinstance(node, Block) else node for node in tenants.nodes)
-    return replace(root, entries={**root.entries, "tenants": replace(tenants, nodes=filled)})
-
-
-def _inheriting(tenant: Block, defaults: Block) -> Block:
-    # A tenant that names a secret of its own, in either form, does not want the other form from `defaults`.
-    unwanted = _SECRETS if tenant.entries.keys() & _SECRETS else frozenset()
-    wanted = {
-        key: node
-        for key, node in defaults.entries.items()
-        if key in DefaultsSection.fields_by_key() and key not in unwanted
-    }
-    return inherit(tenant, replace(defaults, entries=wanted))
-
-
-def _tenant(section: TenantSection, folder: Path) -> Tenant:
-    base_url = section.base_url or f"https://{section.org}.api.identitynow.com"
-    return Tenant(
-        name=section.name,
-        base_url=base_url,
-        token_url=section.token_url or f"{base_url}/oauth/token",
-        client_id=cast("SecretStr", section.client_id).get_secret_value(),  # its presence is one of the rules
-        secret=Secret(_secret_source(section, folder)),
-        api_version=section.api_version,
-        rate_limit=RateLimit(section.rate_limit.requests, section.rate_limit.per, section.rate_limit.use),
-        poll=Pace(section.poll.fastest, section.poll.slowest, section.poll.probe),
-        timeout_s=section.timeout,
-        max_staleness_s=section.max_staleness,
-        max_answer=MaxAnswer(section.max_answer.results, section.max_answer.other),
-        retention_s=section.retention,
-        count_new_within_s=section.count_new_within,
-        expect=_expected(section.expect),
-        proxy=section.proxy,
-        ca_file=folder / section.ca_file if section.ca_file else None,
-        allow_http=section.allow_http,
-        former_names=section.former_names,
-        jobs=tuple(_job(job) for job in section.jobs),
-    )
-
-
-def _expected(section: ExpectSection) -> Mapping[Operation, float]:
-    given_s = section.model_dump(by_alias=True, exclude_none=True)
-    return {Operation(key): seconds for key, seconds in given_s.items()}
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
-
-
-def _secret_source(section: TenantSection, folder: Path) -> SecretStr | Path:
-    if section.client_secret_file:
-        return folder / section.client_secret_file
-    return cast("SecretStr", section.client_secret)  # the presence of one of the two is one of the rules
-
-
-def _job(section: JobSection) -> JobEntry:
-    return JobEntry(section.id, section.operation, section.name or "", section.max_age, section.preview)
+def _digest(text: str, files: Iterable[TenantFile]) -> int:
+    digest = hashlib.sha256(text.encode())
+    for file in files:
+        digest.update(file.digest)
+    return int.from_bytes(digest.digest()[:6])

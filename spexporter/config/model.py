@@ -1,11 +1,11 @@
-"""What a configuration file can say, key by key; the JSON Schema and the reference page come from here.
+"""What configuration files can say, key by key; the JSON Schema and the reference page come from here.
 
 Each field is read from text. Rules that look at several keys are in `rules`.
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
@@ -16,6 +16,8 @@ from spexporter.config import convert, urls
 from spexporter.domain.job import SP_CONFIG_OPERATIONS, Operation
 
 API_VERSIONS = ("auto", "v1", "v2026", "v2025", "v2024", "beta")
+# Configuration Hub's lists, in the order in which `Tenant.discover` has them.
+LISTS = ("backups", "uploads", "drafts", "deploys")
 
 _T = TypeVar("_T")
 
@@ -80,12 +82,19 @@ Identifier = Annotated[
 ]
 Org = Annotated[str, _read(convert.org), _schema("org name", {"type": "number"}, _matching(convert.ORG_PATTERN))]
 FreeText = Annotated[str, _read(convert.filled), _schema("text", _ANY_TEXT)]
+PathPattern = Annotated[str, _read(convert.pattern), _schema("path pattern", _ANY_TEXT)]
+AutoOrTime = Annotated[
+    Literal["auto"] | float,
+    _read(convert.auto_or_time),
+    _schema("`auto` or date", {"enum": ["auto"]}, _matching(convert.TIME_PATTERN)),
+]
 FilePath = Annotated[str, _read(convert.filled), _schema("path", _ANY_TEXT)]
 Hidden = Annotated[SecretStr, _read(_secret), _schema("text, never shown", _ANY_TEXT)]
 ApiUrl = Annotated[str, _read(urls.api_url), _schema("URL", _URL)]
 ProxyUrl = Annotated[str, _read(urls.proxy_url), _schema("proxy URL", _URL)]
 StoreUrl = Annotated[Path | None, _read(urls.store_path), _schema("store URL", _matching(urls.STORE_PATTERN))]
 ApiVersion = Annotated[str, _read(_choice(*API_VERSIONS)), _schema("choice", {"enum": list(API_VERSIONS)})]
+ListName = Annotated[str, _read(_choice(*LISTS)), _schema("choice", {"enum": list(LISTS)})]
 JobOperation = Annotated[Operation, _read(_operation), _schema("choice", {"enum": list(SP_CONFIG_OPERATIONS)})]
 
 
@@ -114,6 +123,12 @@ class Section(BaseModel):
 
 
 _ONE_HOST: JsonDict = {"oneOf": [{"required": ["org"]}, {"required": ["base_url"]}]}
+_SOME_TENANT: JsonDict = {
+    "anyOf": [
+        {"required": ["tenants"], "properties": {"tenants": {"minItems": 1}}},
+        {"required": ["tenant_files"], "properties": {"tenant_files": {"minItems": 1}}},
+    ]
+}
 _ONE_SECRET: JsonDict = {"not": {"required": ["client_secret", "client_secret_file"]}}
 
 
@@ -184,6 +199,10 @@ class DefaultsSection(Section):
     client_secret_file: FilePath | None = _key(
         "A file with the secret, read again at each renewal of the token; a line break at its end is dropped"
     )
+    credential_expires: AutoOrTime | None = _key(
+        "When the personal access token ends, or `auto` to ask the API, where the token's scopes allow it; by default"
+        " nobody asks. A date in `defaults` holds for tenants without a `client_id` of their own"
+    )
     api_version: ApiVersion = _key("Which version of the API to ask; `auto` looks for one that answers", "auto")
     rate_limit: RateLimitSection = Field(
         default=RateLimitSection(), description="The published limit of the API, and our share of it"
@@ -201,6 +220,12 @@ class DefaultsSection(Section):
         "A job that had ended longer ago than this when its id was given counts, but not as an increase", "1h"
     )
     expect: ExpectSection = Field(default=ExpectSection(), description="How often each operation should succeed")
+    discover: tuple[ListName, ...] = Field(
+        default=(), description="Lists of Configuration Hub whose jobs to watch; `beta` has none"
+    )
+    follow_backups: Boolean = _key(
+        "Also watch the export job that an import's result names as its backup (`exportJobId`)", "true"
+    )
     proxy: ProxyUrl | None = _key("Ask through this proxy; `HTTPS_PROXY` and `NO_PROXY` are honoured too")
     ca_file: FilePath | None = _key("PEM certificates to trust beside the system's authorities")
     allow_http: Boolean = _key("Allow URLs without TLS to hosts other than this one", "false")
@@ -222,6 +247,9 @@ class TenantSection(DefaultsSection, _Identity):
         default=(), description="Names that the tenant had before; their counters and jobs become its own"
     )
     jobs: tuple[JobSection, ...] = Field(default=(), description="The jobs to watch")
+    job_files: tuple[PathPattern, ...] = Field(
+        default=(), description="Files with more jobs, read again whenever they change; see [job files](#job-files)"
+    )
 
 
 class StoreSection(Section):
@@ -244,10 +272,38 @@ class CountersSection(Section):
     created: Boolean = _key("Add a `_created` series to every counter and histogram", "false")
 
 
+class LimitsSection(Section):
+    """`limits`."""
+
+    max_series: Whole = _key("The most series on the page; beyond, those of jobs that ended longest ago go", "250000")
+    max_jobs_per_tenant: Whole = _key("The most jobs of one tenant, of those that have not ended", "1000")
+
+
+class TenantFileSection(Section):
+    """A file of tenants, with the main file's `defaults` already inherited when it is read."""
+
+    tenants: tuple[TenantSection, ...] = ()
+
+
+class JobFileSection(Section):
+    """A file of jobs."""
+
+    jobs: tuple[JobSection, ...] = ()
+
+
 class FileSection(Section):
-    """A whole file, with `defaults` already inherited by `tenants` when it is read."""
+    """The whole main file, with `defaults` already inherited by `tenants` when it is read."""
+
+    model_config = ConfigDict(json_schema_extra=_SOME_TENANT)
 
     defaults: DefaultsSection | None = _key("What all tenants inherit, key by key; a tenant's own keys win")
-    tenants: tuple[TenantSection, ...] = Field(description="The tenants to watch", json_schema_extra={"minItems": 1})
+    tenants: tuple[TenantSection, ...] = Field(
+        default=(), description="The tenants to watch; needed, at least one, unless there are `tenant_files`"
+    )
+    tenant_files: tuple[PathPattern, ...] = Field(
+        default=(), description="Files with more tenants; see [tenant files](#tenant-files)"
+    )
     store: StoreSection = Field(default=StoreSection(), description="What is kept over restarts, and where")
     counters: CountersSection = Field(default=CountersSection(), description="How counters are shown")
+    limits: LimitsSection = Field(default=LimitsSection(), description="What bounds the size of the page")
+    per_job_metrics: Boolean = _key("Show series of single jobs; `false`: only what sums up over jobs", "true")

@@ -1,8 +1,9 @@
-"""What stands in the file, before anybody asks what it means: text, mappings and lists that know line and path."""
+"""What stands in a file, before anybody asks what it means: text, mappings and lists that know their place."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from spexporter.domain.errors import Problem
 
@@ -14,12 +15,15 @@ _SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A scalar, never interpreted. `line` is that of its key, or its own in a list; `path` such as `tenants[0].name`.
+    """A scalar of `file`, never interpreted.
+
+    `line` is that of its key, or its own in a list; `path` such as `tenants[0].name`.
 
     A `hidden` text is never repeated to anybody; a `broken` one was complained of while it was read.
     """
 
     text: str = field(repr=False)
+    file: str
     line: int
     path: str
     hidden: bool = False
@@ -39,6 +43,7 @@ class Block:
     """A mapping; keys with nothing after them are in `empty` alone."""
 
     entries: Mapping[str, "Node"]
+    file: str
     line: int
     path: str
     empty: Mapping[str, Text] = field(default_factory=dict)
@@ -59,6 +64,7 @@ class Items:
     """A list."""
 
     nodes: tuple["Node", ...]
+    file: str
     line: int
     path: str
 
@@ -99,6 +105,18 @@ def under(path: str, key: str) -> str:
     return f"{path}.{step}" if path else step
 
 
+def blocks(parent: Block, key: str) -> list[Block]:
+    """Return the mappings in the list under `key`; may be empty."""
+    items = parent.entries.get(key)
+    return [node for node in items.nodes if isinstance(node, Block)] if isinstance(items, Items) else []
+
+
+def texts(parent: Block, key: str) -> list[Text]:
+    """Return the scalars in the list under `key`; may be empty."""
+    items = parent.entries.get(key)
+    return [node for node in items.nodes if isinstance(node, Text)] if isinstance(items, Items) else []
+
+
 def inherit(block: Block, defaults: Block) -> Block:
     """Return `block` with what it does not say itself taken from `defaults`, key by key and in nested mappings too."""
     entries = dict(block.entries)
@@ -112,10 +130,9 @@ def inherit(block: Block, defaults: Block) -> Block:
 
 
 class Complaints:
-    """Collects the problems of one file; each is kept once."""
+    """Collects the problems of all files; each is kept once."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self) -> None:
         self._problems: dict[Problem, None] = {}
 
     def about(self, node: Node, message: str, *, key: str | None = None, show: bool = False) -> None:
@@ -124,12 +141,12 @@ class Complaints:
             return
         if show and isinstance(node, Text) and node.shown:
             message = f"{message}, got {node.shown}"
-        self.at(node.line, under(node.path, key) if key else node.path, message)
+        self.add(Problem(node.file, node.line, under(node.path, key) if key else node.path, message))
 
-    def at(self, line: int, path: str, message: str) -> None:
-        """Note what is wrong at a line and path."""
-        self._problems[Problem(self._file, line, path, message)] = None
+    def add(self, *problems: Problem) -> None:
+        """Note problems as they are."""
+        self._problems |= dict.fromkeys(problems)
 
-    def in_file_order(self) -> tuple[Problem, ...]:
-        """All problems by line; those of one line as they were noted."""
-        return tuple(sorted(self._problems, key=lambda problem: problem.line))
+    def of(self, file: Path) -> tuple[Problem, ...]:
+        """All problems of one file by line; those of one line as they were noted."""
+        return tuple(sorted((it for it in self._problems if it.file == str(file)), key=lambda problem: problem.line))

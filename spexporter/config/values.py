@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from spexporter.config.secret import Secret
 from spexporter.domain.budget import RateLimit
+from spexporter.domain.errors import Problem
 from spexporter.domain.job import Operation
 from spexporter.domain.schedule import Pace
 
@@ -20,7 +22,7 @@ class MaxAnswer:
 
 @dataclass(frozen=True, slots=True)
 class JobEntry:
-    """One job that the file names. `preview` None means: to be found out from the result."""
+    """One job that a file names. `preview` None means: to be found out from the result."""
 
     id: str
     operation: Operation
@@ -33,6 +35,10 @@ class JobEntry:
 class Tenant:
     """One tenant with all it inherited; URLs have no slash at their end, `jobs` are in file order.
 
+    Two that say the same are equal, whatever their secret files hold now: those are read anew when they are needed.
+    `job_files` are patterns for `patterns.find`. `discover` holds words of `model.LISTS`, in that order.
+    `credential_expires` is in Unix seconds, or `auto` to ask the API, or None where nobody wants to know.
+
     An ended job keeps its own series for `retention_s` from when we first saw its end. One whose id we were given more
     than `count_new_within_s` after its end counts, but not as an increase. `expect` tells the seconds within which an
     operation should succeed again, for the operations of which that is said.
@@ -43,6 +49,7 @@ class Tenant:
     token_url: str
     client_id: str = field(repr=False)
     secret: Secret
+    credential_expires: Literal["auto"] | float | None
     api_version: str
     rate_limit: RateLimit
     poll: Pace
@@ -52,11 +59,14 @@ class Tenant:
     retention_s: float
     count_new_within_s: float
     expect: Mapping[Operation, float]
+    discover: tuple[str, ...]
+    follow_backups: bool
     proxy: str | None = field(repr=False)  # may carry a password
     ca_file: Path | None
     allow_http: bool
     former_names: tuple[str, ...]
     jobs: tuple[JobEntry, ...]
+    job_files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +90,51 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """A whole configuration; at least one tenant, in file order, with unique names.
+class Limits:
+    """What bounds the size of the page; the second counts jobs that have not ended."""
 
-    `digest` stands for the text of the file: 48 bits, which a float holds exactly.
+    max_series: int
+    max_jobs_per_tenant: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFile:
+    """The last good content of a file of tenants; `digest` is that of its bytes."""
+
+    path: Path
+    digest: bytes
+    tenants: tuple[Tenant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file, or a folder, that cannot be used as it is now; `problems` by line, never empty.
+
+    `kept` tells whether what it said before is still in use.
+    """
+
+    path: Path
+    problems: tuple[Problem, ...]
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration; tenants in file order, with unique names. There may be none where a pattern names more.
+
+    `digest` stands for the text of the files in use: 48 bits, which a float holds exactly. `files` are all that were
+    read or looked for, the main file first: files of tenants, secrets and certificates. `patterns` name the files of
+    tenants, those in use are `tenant_files`, by path; the `bad_files` among them are in use with what they said before,
+    as far as that still fits.
     """
 
     tenants: tuple[Tenant, ...]
     digest: int
     store: Store
     counters: Counters
+    limits: Limits
+    per_job_metrics: bool
+    files: tuple[Path, ...]
+    patterns: tuple[str, ...]
+    tenant_files: tuple[TenantFile, ...]
+    bad_files: tuple[BadFile, ...]

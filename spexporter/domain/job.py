@@ -58,9 +58,13 @@ class JobKey:
 
 
 class Source(StrEnum):
-    """Where a job id came from; the label `source`."""
+    """Where a job id came from; the label `source`. What an earlier one says of a job wins over a later one."""
 
     CONFIG = "config"
+    FILE = "file"
+    API = "api"
+    DISCOVERY = "discovery"
+    BACKUP = "backup"
 
 
 @dataclass(frozen=True, slots=True)

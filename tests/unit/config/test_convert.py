@@ -67,11 +67,46 @@ def test_percentage_is_a_share(percent: int) -> None:
     assert round(convert.percent(f"{percent}%") * 100) == percent
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("auto", "auto"),
+        ("1970-01-01", 0),
+        ("2027-01-31", 1_801_353_600),
+        ("2027-01-31 06:30", 1_801_377_000),
+        ("2027-01-31T06:30:00.5z", 1_801_377_000.5),
+        ("2027-01-31T06:30:00+01:00", 1_801_373_400),
+        ("0001-01-01T00:00+23:59", -62_135_683_140),
+    ],
+)
+def test_date_is_its_first_moment(text: str, seconds: object) -> None:
+    """Dates and times are UTC where they do not say otherwise."""
+    assert convert.auto_or_time(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Auto", "never", "2027", "20270131", "2027-W04-7", "2027-02-30", "0000-01-01", "2027-01-31T", "2027-01-31Z"]
+    + ["2027-1-31", "2027-01-31T25:00Z", "2027-01-31T12:00:00+25:00", "1801353600", "٢٠٢٧-01-31", "2027-01-31\n"],
+)
+def test_other_dates_are_refused(text: str) -> None:
+    """Nothing that two people could read differently is guessed at."""
+    with pytest.raises(ValueError, match="must be auto, a date such as 2027-01-31, or a time such as"):
+        convert.auto_or_time(text)
+
+
+@pytest.mark.parametrize("text", ["", " a", "a/", ".", "a/..", "**/a", "a**", "a\0b", "a\nb", "/", "a\u2028b"])
+def test_other_patterns_are_refused(text: str) -> None:
+    """What cannot name a file, or would look through a whole disk."""
+    with pytest.raises(ValueError, match="must"):
+        convert.pattern(text)
+
+
 @given(st.text(max_size=20))
 def test_converters_refuse_with_value_error_alone(text: str) -> None:
     """Whatever the text, a converter returns a value or says what would be right without repeating the text."""
     durations = (convert.duration, convert.duration_or_zero, convert.poll_pause)
-    for read in (*durations, convert.size, convert.percent, convert.whole, convert.boolean):
+    for read in (*durations, convert.size, convert.percent, convert.whole, convert.boolean, convert.auto_or_time):
         try:
             read(text)
         except ValueError as error:

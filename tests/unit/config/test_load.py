@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spexporter.config import Config, Counters, JobEntry, MaxAnswer, Store, Tenant, load
+from spexporter.config import Config, Counters, JobEntry, Limits, MaxAnswer, Store, Tenant, load
+from spexporter.config.patterns import find
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.errors import ConfigError, Problem
 from spexporter.domain.job import Operation
@@ -37,6 +38,7 @@ def test_smallest_file_gets_all_defaults() -> None:
         token_url="https://acme.api.identitynow.com/oauth/token",
         client_id="planted-id",
         secret=tenant.secret,
+        credential_expires=None,
         api_version="auto",
         rate_limit=RateLimit(requests=100, per_s=10, use=0.8),
         poll=Pace(fastest_s=2, slowest_s=60, probe_s=300),
@@ -46,15 +48,20 @@ def test_smallest_file_gets_all_defaults() -> None:
         retention_s=7 * DAY_S,
         count_new_within_s=3600,
         expect={},
+        discover=(),
+        follow_backups=True,
         proxy=None,
         ca_file=None,
         allow_http=False,
         former_names=(),
         jobs=(),
+        job_files=(),
     )
     assert tenant.secret.reveal() == "planted-secret"
     assert config.store == Store(Path("spexporter.db"), remember_counted_s=400 * DAY_S)
     assert config.counters == Counters(hold_s=120, created=False)
+    assert (config.limits, config.per_job_metrics) == (Limits(250_000, 1000), True)
+    assert (config.patterns, config.tenant_files, config.bad_files) == ((), (), ())
 
 
 def test_tenant_inherits_what_it_does_not_say() -> None:
@@ -69,6 +76,9 @@ def test_tenant_inherits_what_it_does_not_say() -> None:
     assert (tenant.retention_s, tenant.count_new_within_s) == (30 * DAY_S, 600)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.BACKUP: DAY_S}
     assert tenant.former_names == ("00017", "1e5", "x.y-z_")
+    assert (tenant.discover, tenant.follow_backups) == (("backups", "drafts"), False)
+    assert tenant.credential_expires == 1_801_353_600  # 2027-01-31, 00:00 UTC
+    assert tenant.job_files == (str(GOOD / "jobs.d/one-*.yaml"), "/var/lib/spexporter/[a-z].yaml")
     assert tenant.jobs == (
         JobEntry("00017", Operation.EXPORT),
         JobEntry("00017", Operation.IMPORT, name="nightly: all", max_age_s=5400, preview=True),
@@ -87,7 +97,9 @@ def test_own_keys_win_one_by_one() -> None:
     assert tenant.max_answer == MaxAnswer(results_bytes=1024**3, other_bytes=4096)
     assert (tenant.retention_s, tenant.count_new_within_s) == (3600, 0.5)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.IMPORT: 7 * DAY_S, Operation.BACKUP: DAY_S / 2}
-    assert (tenant.former_names, tenant.jobs) == ((), ())
+    assert (tenant.former_names, tenant.jobs, tenant.job_files) == ((), (), ())
+    assert (tenant.discover, tenant.follow_backups) == ((), True)
+    assert tenant.credential_expires is None
 
 
 def test_keys_beside_the_tenants_hold_for_the_whole_program() -> None:
@@ -95,6 +107,70 @@ def test_keys_beside_the_tenants_hold_for_the_whole_program() -> None:
     config = load(GOOD / "everything.yaml", ENVIRON)
     assert config.store == Store(Path("memory of spexporter/counted.db"), remember_counted_s=30 * DAY_S)
     assert config.counters == Counters(hold_s=0, created=True)
+    assert (config.limits, config.per_job_metrics) == (Limits(max_series=5000, max_jobs_per_tenant=7), False)
+    assert config.patterns == (str(GOOD / "tenants.d/*.yaml"),)
+
+
+def test_configuration_names_every_file_that_it_was_read_from() -> None:
+    """Who watches them sees each change that could change the configuration."""
+    assert load(GOOD / "everything.yaml", ENVIRON).files == (GOOD / "everything.yaml", GOOD / "minimal.yaml")
+
+
+def test_same_text_gives_equal_tenants_and_another_secret_an_unequal_one(tmp_path: Path) -> None:
+    """A reload can tell what has changed, inline secrets included; what a secret's file holds is no part of it."""
+    text = TENANT.replace("client_secret: a", "%s")
+    (tmp_path / "secret").write_text("old")
+    inline, in_file = (text % ("client_secret: a", ""), text % ("client_secret_file: secret", ""))
+    assert load_text(tmp_path, inline).tenants == load_text(tmp_path, inline).tenants
+    assert load_text(tmp_path, inline).tenants != load_text(tmp_path, text % ("client_secret: b", "")).tenants
+    before = load_text(tmp_path, in_file).tenants
+    (tmp_path / "secret").write_text("new")
+    assert load_text(tmp_path, in_file).tenants == before
+    (tmp_path / "other").write_text("new")
+    assert load_text(tmp_path, text % ("client_secret_file: other", "")).tenants != before
+
+
+def test_discover_has_one_order(tmp_path: Path) -> None:
+    """The order and number in which lists are written change nothing."""
+    (tenant,) = load_text(tmp_path, TENANT % "discover: [deploys, backups, deploys]").tenants
+    assert tenant.discover == ("backups", "deploys")
+
+
+@pytest.mark.parametrize("own", ["api_version: v2025", "discover: []"])
+def test_tenant_can_leave_a_version_without_lists(own: str, tmp_path: Path) -> None:
+    """What stands in defaults matters only where a tenant inherits both."""
+    (tenant,) = load_text(tmp_path, "defaults: {api_version: beta, discover: [drafts]}\n" + TENANT % own).tenants
+    assert (tenant.api_version == "beta") == (tenant.discover == ())
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "expires"),
+    [
+        ("auto", "client_id: b", "auto"),
+        ("2027-01-31", "client_id: b", None),
+        ("2027-01-31", "timeout: 1s", 1_801_353_600),
+        ("auto", "credential_expires: 1970-01-02", DAY_S),
+    ],
+    ids=["auto-is-for-all", "date-of-another-token", "date-of-the-inherited-token", "own"],
+)
+def test_date_is_inherited_with_the_token_that_it_belongs_to(
+    defaults: str, own: str, expires: object, tmp_path: Path
+) -> None:
+    """A tenant with a token of its own gets no alert for another's."""
+    text = f"defaults: {{client_id: a, client_secret: a, credential_expires: {defaults}}}\n"
+    (tenant,) = load_text(tmp_path, f"{text}tenants: [{{name: a, org: a, {own}}}]").tenants
+    assert tenant.credential_expires == expires
+
+
+def test_pattern_starts_at_a_folder_of_any_name(tmp_path: Path) -> None:
+    """A folder whose name looks like a pattern is that folder and no other."""
+    folder = tmp_path / "[ab]*"
+    folder.mkdir()
+    (folder / "jobs.yaml").touch()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "jobs.yaml").touch()
+    (tenant,) = load_text(folder, TENANT % "job_files: ['*.yaml']").tenants
+    assert find(tenant.job_files[0]).paths == (folder / "jobs.yaml",)
 
 
 @pytest.mark.parametrize("operation", list(Operation))
