@@ -30,8 +30,8 @@ _CONFIGURATION_HEAD = """\
 <!-- Written by `make docs` from the program itself; change the descriptions there. -->
 
 One YAML file, given as `--config.file`, and the files of [tenants](#tenant-files) and [jobs](#job-files) that it names.
-`config.example.yaml` shows every key in place. `spexporter check` names every mistake in all of them at once, with file,
-line and what would be right; `spexporter schema` prints a JSON Schema of the main file for editors.
+`config.example.yaml` shows every key in place. `spexporter check` names every mistake in all of them at once, with
+file, line and what would be right; `spexporter schema` prints a JSON Schema of the main file for editors.
 
 ## How values are written
 
@@ -47,7 +47,7 @@ keys (`<<`) work; tags do not.
 | percentage | `1%` to `100%`, whole |
 | identifier | 1 to 64 letters, digits, dots, underscores or hyphens |
 | path | a file; a relative path starts at the folder of the file in which it is written |
-| path pattern | a path with `*`, `?` and `[…]`, each within one folder; `*` skips names that begin with a dot, `**` is refused |
+| path pattern | a path with `*`, `?` and `[…]`, each within one folder; they skip names that begin with a dot |
 | date | `2027-01-31` for its first moment, or `2027-01-31T12:00:00Z`; UTC where no offset is written |
 | URL | `https://…` without user, query and fragment; `http://…` on loopback and where `allow_http` is true |
 | store URL | `sqlite:///file.db` in the working directory, `sqlite:////folder/file.db`, or `sqlite://`: memory alone |

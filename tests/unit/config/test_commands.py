@@ -38,6 +38,31 @@ def test_bad_file_is_exit_status_2(name: str, count: str, monkeypatch: pytest.Mo
     assert result.stderr == f"{name}.yaml: {count}\n" + Path(f"{name}.txt").read_text(encoding="utf-8")
 
 
+def test_mistakes_of_all_files_are_named(tmp_path: Path) -> None:
+    """A bad file of tenants or of jobs is exit status 2, too, though a daemon would run without it."""
+    tenant = "{name: %s, org: a, client_id: a, client_secret: a, job_files: [jobs.yaml]}"
+    (tmp_path / "main.yaml").write_text(f"tenants: [{tenant % 'a'}]\ntenant_files: [more.yaml]\n")
+    (tmp_path / "more.yaml").write_text(f"- {tenant % 'a'}\n")
+    (tmp_path / "jobs.yaml").write_text("- {id: a}\n- {id: b, operation: export, name: '${NAME}'}\n")
+    result = CliRunner().invoke(app, ["check", "--config.file", str(tmp_path / "main.yaml")], env={"NAME": "b"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.replace(f"{tmp_path}/", "").splitlines() == [
+        "main.yaml: 2 problems",
+        "more.yaml:1: [0].name: 'a' is used in main.yaml:1; give each tenant a name of its own",
+        "jobs.yaml:1: [0].operation: is missing; say export or import",
+    ]
+
+
+def test_jobs_of_files_are_counted_once(tmp_path: Path) -> None:
+    """A job that stands in two places is one job."""
+    jobs = "[{id: a, operation: export}]"
+    tenant = f"{{name: a, org: a, client_id: a, client_secret: a, jobs: {jobs}, job_files: ['jobs*.yaml']}}"
+    (tmp_path / "main.yaml").write_text(f"tenants: [{tenant}]")
+    (tmp_path / "jobs.yaml").write_text("- {id: a, operation: export}\n- {id: a, operation: import}\n")
+    result = CliRunner().invoke(app, ["check", "--config.file", str(tmp_path / "main.yaml")])
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/main.yaml: ok, 1 tenant, 2 jobs\n")
+
+
 def test_schema_is_printed_as_json() -> None:
     """The output can be given to an editor as it is."""
     result = CliRunner().invoke(app, ["schema"])
