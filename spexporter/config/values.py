@@ -134,7 +134,7 @@ class Config:
     counters: Counters
     limits: Limits
     per_job_metrics: bool
-    files: tuple[Path, ...]
+    files: tuple[Path, ...] = field(repr=False)  # a secret may stand where its file should
     patterns: tuple[str, ...]
     tenant_files: tuple[TenantFile, ...]
     bad_files: tuple[BadFile, ...]

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spexporter.config import load
+from spexporter.config import load, parse_jobs
 from spexporter.domain.errors import ConfigError
 
 MARK = "hunter2"
@@ -18,6 +18,7 @@ KEYS = st.sampled_from(
         *("probe", "timeout", "max_answer", "results", "other", "proxy", "ca_file", "allow_http", "jobs", "id"),
         *("operation", "max_age", "preview", "<<", "", "odd key", "retention", "count_new_within", "expect"),
         *("import", "backup", "former_names", "store", "url", "remember_counted", "counters", "hold", "created"),
+        *("job_files", "tenant_files", "discover", "follow_backups", "credential_expires", "limits", "max_series"),
     ]
 )
 VALUES = st.sampled_from(
@@ -32,6 +33,9 @@ VALUES = st.sampled_from(
         "export",
         "https://a.example",
         "sqlite://",
+        "none.d/*.yaml",
+        "2027-01-31",
+        "drafts",
         "'",
         "*a",
         "&a",
@@ -73,14 +77,16 @@ tenants:
     {secret}
     {field}: {value}
 """
+MORE = "tenant_files: [more.yaml]\n"
 LITERAL_FIELDS = st.sampled_from(
-    ["client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "discover"]
+    ["client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "token"]
 )
 ANY_FIELD = st.sampled_from(
     [
         *("client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "org", "name"),
         *("api_version", "rate_limit", "poll", "timeout", "max_answer", "ca_file", "allow_http", "jobs", "retention"),
-        *("count_new_within", "expect", "former_names", "discover"),
+        *("count_new_within", "expect", "former_names", "discover", "job_files", "follow_backups"),
+        *("credential_expires", "token"),
     ]
 )
 
@@ -108,6 +114,45 @@ def test_no_text_raises_anything_but_config_error(text: str) -> None:
 def test_no_bytes_raise_anything_but_config_error(content: bytes) -> None:
     """A file need not even be text."""
     assert told(content, {})
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.one_of(SOUP, TREES, st.text(max_size=200)).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_no_file_of_tenants_stops_the_main_file(content: bytes) -> None:
+    """Whatever stands in it, its tenants are used or it is a bad file with at least one problem."""
+    with tempfile.TemporaryDirectory() as folder:
+        main, file = Path(folder) / "main.yaml", Path(folder) / "more.yaml"
+        main.write_text(f"{TENANT.format(name='acme', secret='client_id: a', field='client_secret', value='a')}{MORE}")
+        file.write_bytes(content)
+        config = load(main, {})
+    assert config.tenants[0].name == "acme"
+    assert [bad.path for bad in config.bad_files if bad.problems] + [it.path for it in config.tenant_files] == [file]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.binary(max_size=100) | st.one_of(SOUP, TREES).map(str.encode))
+def test_no_file_of_jobs_raises_anything_but_config_error(content: bytes) -> None:
+    """Whatever stands in it, there are jobs or at least one problem."""
+    try:
+        parse_jobs(Path("jobs.yaml"), content, {})
+    except ConfigError as error:
+        assert error.problems  # noqa: PT017 - jobs are as good
+
+
+@settings(max_examples=100, deadline=None)
+@given(LITERAL_FIELDS, ONE_LINE, ONE_LINE)
+def test_secret_in_a_file_of_tenants_is_never_shown(field: str, before: str, after: str) -> None:
+    """Nor one that stands in a file of jobs by mistake."""
+    text = f"- {{name: a, org: a}}\n- {field}: {before}{MARK}{after}\n"
+    with tempfile.TemporaryDirectory() as folder:
+        main, file = Path(folder) / "main.yaml", Path(folder) / "more.yaml"
+        main.write_text(MORE)
+        file.write_text(text)
+        assert MARK not in repr(load(main, {}))
+    try:
+        assert MARK not in repr(parse_jobs(Path("jobs.yaml"), text.encode(), {}))
+    except ConfigError as error:
+        assert MARK not in str(error)  # noqa: PT017 - jobs are as good
 
 
 @settings(max_examples=100, deadline=None)
