@@ -58,7 +58,7 @@ def _walk(folder: Path, parts: Sequence[str], paths: set[Path], unreadable: dict
     for name in _names(folder, part, unreadable):
         if rest:
             _walk(folder / name, rest, paths, unreadable)
-        elif _is_there(folder / name):
+        elif glob.has_magic(part) or _is_there(folder / name):
             paths.add(folder / name)
 
 
