@@ -8,6 +8,8 @@ from there as an immutable view onto the board, and from the board onto the page
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import structlog
@@ -20,23 +22,42 @@ from spexporter.domain.errors import StartError, StoreError
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Ledger, StoreWatch
 from spexporter.exposition.page import CollectorPage
-from spexporter.fleet import Difference, Fleet, Shared
+from spexporter.files import Files, Read
+from spexporter.fleet import Fleet, Shared
 from spexporter.ledger import sql
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.sailpoint.resolver import DaemonResolver
 from spexporter.telemetry import Telemetry
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
+from spexporter.web.reload import Reload
 from spexporter.web.server import Address, make_app, serving
 from spexporter.web.status import StatusPage
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What is asked of a running exporter from outside: to end, and to read its configuration anew."""
+
+    stop: asyncio.Event
+    reload: asyncio.Event
+
+
 async def run(
-    config: Config, *, telemetry: Telemetry, clock: Clock, listen: Sequence[Address], stop: asyncio.Event
+    config: Config,
+    read: Read,
+    *,
+    telemetry: Telemetry,
+    clock: Clock,
+    listen: Sequence[Address],
+    signals: Signals,
+    lifecycle: bool = False,
 ) -> None:
-    """Poll all tenants of `config` and serve their metrics until `stop` is set.
+    """Poll all tenants of `config` and serve their metrics until it is asked to stop.
+
+    `read` reads the configuration anew; `lifecycle` allows to ask for that over HTTP.
 
     Raises:
         StartError: an address cannot be listened on, or the store cannot be opened.
@@ -44,11 +65,22 @@ async def run(
     async with (
         opened_ledger(config.store, clock, telemetry) as ledger,
         client_session() as http,
-        exporting(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, listen=listen) as exporter,
+        exporting(
+            config,
+            ledger=ledger,
+            http=http,
+            telemetry=telemetry,
+            clock=clock,
+            listen=listen,
+            read=read if lifecycle else None,
+        ) as exporter,
+        asyncio.TaskGroup() as tasks,
     ):
+        watching = tasks.create_task(exporter.files.watch_configuration(read, signals.reload), name="configuration")
         log.info("started", version=__version__, urls=exporter.urls, tenants=len(config.tenants))
-        await stop.wait()
+        await signals.stop.wait()
         log.info("stopping")
+        watching.cancel()
 
 
 @asynccontextmanager
@@ -79,25 +111,30 @@ async def exporting(
     telemetry: Telemetry,
     clock: Clock,
     listen: Sequence[Address],
+    read: Read | None = None,
 ) -> AsyncIterator["Exporter"]:
     """Run an exporter for as long as the block lasts; it closes in reverse: polling first, then the server.
+
+    With `read`, which reads the configuration anew, that can be asked for over HTTP.
 
     Raises:
         StartError: an address cannot be listened on, or the ledger cannot be read.
     """
     async with AsyncExitStack() as stack:
-        exporter = Exporter(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock)
+        exporter = Exporter(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, read=read)
         try:
-            await exporter.take_over(config)
+            await exporter.files.take_over(config)
         except StoreError as error:
             raise _cannot_start(error) from error
         stack.push_async_callback(exporter.fleet.leave)
         exporter.urls = await stack.enter_async_context(serving(exporter.web, listen))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         exporter.fleet.run(tasks)
+        watching = tasks.create_task(exporter.files.watch_job_files(), name="job files")
         try:
             yield exporter
         finally:
+            watching.cancel()
             exporter.fleet.stop()
 
 
@@ -105,33 +142,30 @@ class Exporter:
     """All parts of a running exporter, connected."""
 
     def __init__(
-        self, config: Config, *, ledger: Ledger, http: aiohttp.ClientSession, telemetry: Telemetry, clock: Clock
+        self,
+        config: Config,
+        *,
+        ledger: Ledger,
+        http: aiohttp.ClientSession,
+        telemetry: Telemetry,
+        clock: Clock,
+        read: Read | None,
     ) -> None:
         self.urls: Sequence[str] = ()
         self.board = LatestViews(self._page_served)
-        self._telemetry = telemetry
-        self._clock = clock
         liveness = Liveness([tenant.name for tenant in config.tenants], clock.monotonic())
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, clock))
+        self.files = Files(self.fleet, telemetry, clock)
+        reload = Reload(partial(self.files.reload, read) if read else None)
         page = CollectorPage(telemetry.registry, created=config.counters.created)
         self.web = make_app(
-            MetricsPage(self.board, page, clock), Probes(liveness, clock), StatusPage(self.board, clock)
+            MetricsPage(self.board, page, clock), Probes(liveness, clock), StatusPage(self.board, clock), reload
         )
 
     def _page_served(self) -> None:
         """Let the pollers see whether counters have shown their baseline now."""
         self.fleet.wake()
-
-    async def take_over(self, config: Config) -> Difference:
-        """Run `config` from now on: whole, or not at all.
-
-        Raises:
-            StoreError: what is known of a new tenant cannot be read.
-        """
-        difference = await self.fleet.take_over(config)
-        self._telemetry.config_loaded(config.digest, self._clock.wall())
-        return difference
 
 
 def _cannot_start(error: StoreError) -> StartError:

@@ -199,7 +199,7 @@ class Fleet:
 
 def _differ(before: Tenant, after: Tenant) -> bool:
     """Whether a tenant must begin anew: anything but its jobs has changed."""
-    return replace(before, jobs=()) != replace(after, jobs=())
+    return replace(before, jobs=(), job_files=()) != replace(after, jobs=(), job_files=())
 
 
 def _terms(tenant: Tenant) -> Terms:

@@ -54,6 +54,8 @@ class Telemetry:
         self._reload_ok = self._new(Gauge, "spexporter_config_last_reload_successful")
         self._reload_time = self._new(Gauge, "spexporter_config_last_reload_success_timestamp_seconds")
         self._config_hash = self._new(Gauge, "spexporter_config_hash")
+        self._watched_files = self._new(Gauge, "spexporter_watched_files")
+        self._bad_files = self._new(Gauge, "spexporter_watched_files_bad")
         self._store_up = self._new(Gauge, "spexporter_store_up")
         self._store_errors = self._new(Counter, "spexporter_store_errors_total")
         self._unknown = self._new(Counter, "spexporter_unknown_values_total")
@@ -122,6 +124,11 @@ class Telemetry:
     def unknown(self, field_name: str) -> None:
         """See `Exchanges.unknown`."""
         self._unknown.labels(field_name).inc()
+
+    def watched_files(self, files: int, bad: int) -> None:
+        """Take note of how many files of jobs and tenants are read, and how many are bad."""
+        self._watched_files.set(files)
+        self._bad_files.set(bad)
 
     def store_up(self, *, up: bool) -> None:
         """See `StoreWatch.store_up`."""

@@ -12,7 +12,7 @@ import typer
 
 from spexporter import app
 from spexporter.cli.listen import parse_address
-from spexporter.cli.run import stop_signal
+from spexporter.cli.run import heard_signals
 from spexporter.clock import SystemClock
 from spexporter.config import Config, load
 from spexporter.domain.errors import StartError
@@ -57,7 +57,7 @@ def demo(
 
 
 async def _demonstrate(simulator: Simulator, telemetry: Telemetry, listen: Address, simulated: Address) -> None:
-    stop, clock = stop_signal(), SystemClock()
+    stop, clock = heard_signals().stop, SystemClock()
     async with AsyncExitStack() as stack:
         try:
             tenants_url = await stack.enter_async_context(serving_simulator(simulator, simulated.host, simulated.port))

@@ -315,6 +315,13 @@ OWN_FAMILIES: tuple[Family, ...] = (
         (),
         "48 bits of a digest of the configuration file: equal numbers, equal files.",
     ),
+    Family("spexporter_watched_files", "gauge", (), "Files of jobs and of tenants that are watched for changes."),
+    Family(
+        "spexporter_watched_files_bad",
+        "gauge",
+        (),
+        "Files of jobs and of tenants that cannot be used as they are now; what they said when they were good goes on.",
+    ),
     Family(
         "spexporter_store_up",
         "gauge",

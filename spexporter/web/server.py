@@ -10,6 +10,7 @@ from aiohttp import web
 from spexporter.domain.errors import StartError
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
+from spexporter.web.reload import Reload
 from spexporter.web.status import StatusPage
 
 _SECURITY_HEADERS = {
@@ -30,13 +31,14 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage) -> web.Application:
+def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: Reload) -> web.Application:
     """Return the application with all routes."""
     app = web.Application()
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/-/healthy", probes.healthy)
     app.router.add_get("/-/ready", probes.ready)
     app.router.add_get("/", status.handle)
+    app.router.add_post("/-/reload", reload.handle)
     app.on_response_prepare.append(_harden)
     return app
 

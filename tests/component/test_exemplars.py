@@ -74,7 +74,7 @@ async def test_each_run_is_an_exemplar_of_the_one_bucket_that_it_falls_into() ->
     async with world([PLAN], plant=plant[:-1]) as running:
         await running.advance(90)
         assert runs(await running.scrape(OPENMETRICS)) == {"5.0": "e3", "30.0": "e25", "60.0": "e60"}
-        running.simulator.start(**plant[-1])  # type: ignore[arg-type]
+        running.simulator.start(**plant[-1])  # type: ignore[call-overload]
         await running.hand_over()
         await running.advance(40)
         page = await running.scrape(OPENMETRICS)

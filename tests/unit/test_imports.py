@@ -14,6 +14,7 @@ RINGS = (
     {"sailpoint", "watch", "ledger", "board", "exposition", "telemetry"},
     {"poller", "web"},
     {"fleet"},
+    {"files"},
     {"app", "logs"},
     {"cli"},
 )

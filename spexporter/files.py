@@ -1,0 +1,144 @@
+"""What changes in files while the exporter runs: the configuration, files of tenants, and files of jobs."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from spexporter.clock import Clock
+from spexporter.config import parse_jobs
+from spexporter.config.patterns import find
+from spexporter.config.values import BadFile, Config
+from spexporter.domain.errors import ConfigError, StoreError
+from spexporter.domain.job import Source
+from spexporter.fleet import Difference, Fleet
+from spexporter.telemetry import Telemetry
+from spexporter.watch.files import JobFiles, listed_jobs
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_LOOK_EVERY_S = 1.0
+Read = Callable[[Config], Config]
+
+
+class Files:
+    """Keeps the fleet as the files say, in the configuration in use and beside it."""
+
+    def __init__(self, fleet: Fleet, telemetry: Telemetry, clock: Clock) -> None:
+        self._fleet = fleet
+        self._telemetry = telemetry
+        self._clock = clock
+        self._job_files = JobFiles({}, partial(parse_jobs, environ=os.environ))
+        self._config: Config | None = None
+        self._bad: Mapping[Path, BadFile] = {}
+        self._turn = asyncio.Lock()
+        self._wanted = asyncio.Event()
+
+    async def take_over(self, config: Config) -> Difference:
+        """Run `config` from now on, and the jobs that its files name: whole, or not at all.
+
+        Raises:
+            StoreError: what is known of a new tenant cannot be read.
+        """
+        async with self._turn:
+            difference = await self._fleet.take_over(config)
+            self._config = config
+            self._job_files.replace({tenant.name: tenant.job_files for tenant in config.tenants})
+            (self._wanted.set if any(tenant.job_files for tenant in config.tenants) else self._wanted.clear)()
+            self._telemetry.config_loaded(config.digest, self._clock.wall())
+            await self._look()
+            return difference
+
+    async def reload(self, read: Read) -> Difference:
+        """Read the configuration anew with `read`, which gets the present one, and run it.
+
+        Raises:
+            ConfigError: it cannot be used; the present one goes on.
+            StoreError: what is known of a new tenant cannot be read; the present one goes on.
+        """
+        try:
+            config = await asyncio.to_thread(read, self._present)
+            difference = await self.take_over(config)
+        except ConfigError as error:
+            self._telemetry.config_refused()
+            log.error("config_refused", problems=[str(problem) for problem in error.problems])  # noqa: TRY400
+            raise
+        except StoreError as error:
+            self._telemetry.config_refused()
+            log.error("config_refused", problems=[error.message])  # noqa: TRY400
+            raise
+        log.info(
+            "config_reloaded",
+            tenants=len(config.tenants),
+            added=list(difference.added),
+            removed=list(difference.removed),
+            changed=list(difference.changed),
+        )
+        return difference
+
+    async def watch_job_files(self) -> None:
+        """Look at the files of jobs every second until cancelled, where there may be any."""
+        while True:
+            await self._wanted.wait()
+            await self._clock.sleep_until(self._clock.monotonic() + _LOOK_EVERY_S)
+            async with self._turn:
+                await self._look()
+
+    async def watch_configuration(self, read: Read, asked: asyncio.Event) -> None:
+        """Reload when a file of the configuration changes, and when `asked` is set, until cancelled."""
+        seen = _signatures(self._present)
+        while True:
+            await self._clock.wait(asked, self._clock.monotonic() + _LOOK_EVERY_S)
+            now = await asyncio.to_thread(_signatures, self._present)
+            if now != seen or asked.is_set():
+                asked.clear()
+                with suppress(ConfigError, StoreError):  # it was logged, and is tried again when a file changes
+                    await self.reload(read)
+                # Which files there are may be another question now; one that has changed meanwhile is a change.
+                seen = {path: now.get(path, signature) for path, signature in _signatures(self._present).items()}
+
+    async def _look(self) -> None:
+        looked = await asyncio.to_thread(self._job_files.look)
+        for tenant in looked.changed_tenants:
+            await self._fleet.watch(Source.FILE, tenant, listed_jobs(tenant, looked.jobs[tenant]))
+            log.info("job_files_changed", tenant=tenant, jobs=len(looked.jobs[tenant]))
+        tenant_files = [file.path for file in self._present.tenant_files]
+        self._tell([*self._present.bad_files, *looked.bad_files])
+        self._telemetry.watched_files(len({*looked.files, *tenant_files}), len(self._bad))
+
+    def _tell(self, bad_files: Iterable[BadFile]) -> None:
+        """Log each file that has become bad, or good or gone again."""
+        bad = {file.path: file for file in bad_files}
+        for path, file in bad.items():
+            if self._bad.get(path) != file:
+                problems = [str(problem) for problem in file.problems]
+                log.error("file_refused", path=str(path), problems=problems, kept=file.kept)
+        for path in self._bad:
+            if path not in bad:
+                log.info("file_cured", path=str(path))
+        self._bad = bad
+
+    @property
+    def _present(self) -> Config:
+        if self._config is None:
+            raise RuntimeError("no configuration was taken over yet")
+        return self._config
+
+
+def _signatures(config: Config) -> Mapping[str, tuple[int, ...] | None]:
+    """Return what differs when a file of the configuration does, by path."""
+    paths = [str(path) for path in config.files]
+    paths += [str(path) for pattern in config.patterns for path in find(pattern).paths]
+    return {path: _signature(Path(path)) for path in paths}
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
