@@ -60,7 +60,7 @@ class Fleet:
         self._lease = SoleOwner()
         self._watchlist = Watchlist()
         self._tenants: dict[str, Tenant] = {}
-        self._hold_s = 0.0
+        self._hold_s, self._per_job = 0.0, True
         self._gates: dict[Group, Gate] = {}
         self._pollers: dict[Group, Poller] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -74,12 +74,17 @@ class Fleet:
         """
         wanted = {tenant.name: tenant for tenant in config.tenants}
         removed = [name for name in self._tenants if name not in wanted]
-        changed = [name for name, tenant in self._tenants.items() if name in wanted and _differ(tenant, wanted[name])]
+        all_differ = self._per_job != config.per_job_metrics
+        changed = [
+            name
+            for name, tenant in self._tenants.items()
+            if name in wanted and (all_differ or _differ(tenant, wanted[name]))
+        ]
         added = [name for name in wanted if name not in self._tenants]
         states = await self._shared.ledger.restore(_terms(wanted[name]) for name in (*changed, *added))
         for name in (*changed, *added):
             await self._have_group(wanted[name])
-        self._hold_s = config.counters.hold_s
+        self._hold_s, self._per_job = config.counters.hold_s, config.per_job_metrics
         for name in (*removed, *changed):
             await self._pollers[_group(self._tenants[name])].remove(name)
         for name in removed:
@@ -147,7 +152,14 @@ class Fleet:
             tenant.name,
             _group(tenant),
             self._client(tenant, self._gates[_group(tenant)]),
-            Care(tenant.poll, tenant.max_staleness_s, self._hold_s, tenant.expect),
+            Care(
+                tenant.poll,
+                tenant.max_staleness_s,
+                self._hold_s,
+                tenant.credential_expires,
+                self._per_job,
+                tenant.expect,
+            ),
             ledger=shared.ledger,
             board=shared.board,
             lease=self._lease,

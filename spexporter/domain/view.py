@@ -79,8 +79,9 @@ class TenantState:
 class TenantView:
     """Everything that pages show of one tenant; `version` grows with every change.
 
-    `expect` is how often each operation is expected to succeed, in seconds. `next_try_monotonic_s` is when a tenant in
-    trouble is asked again, None where it is asked as usual.
+    `expect` is how often each operation is expected to succeed, in seconds; `credential_expires_s` is when the personal
+    access token ends (Unix seconds). Series of single jobs are shown only with `per_job`. `next_try_monotonic_s` is
+    when a tenant in trouble is asked again, None where it is asked as usual.
     """
 
     tenant: str
@@ -89,6 +90,8 @@ class TenantView:
     health: TenantHealth
     max_staleness_s: float = math.inf
     expect: Mapping[Operation, float] = field(default_factory=dict)
+    credential_expires_s: float | None = None
+    per_job: bool = True
     breaker: BreakerState = BreakerState.CLOSED
     next_try_monotonic_s: float | None = None
 

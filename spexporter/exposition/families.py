@@ -22,6 +22,10 @@ class TenantFamily(Family):
 
     rows: Callable[[TenantView, Moment], Iterator[Row]]
 
+    def shown(self, view: TenantView) -> bool:
+        """Whether the family has series of this tenant at all: those of single jobs can be left out."""
+        return view.per_job or "job_id" not in self.labels
+
 
 TENANT_FAMILIES: tuple[TenantFamily, ...] = (
     TenantFamily(
@@ -226,6 +230,13 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "When the present access token expires; it is renewed before.",
         samples.tenant_token_expiration,
+    ),
+    TenantFamily(
+        "spconfig_tenant_credential_expiration_timestamp_seconds",
+        "gauge",
+        ("tenant",),
+        "When the personal access token itself ends; from credential_expires in the configuration.",
+        samples.tenant_credential_expiration,
     ),
     TenantFamily(
         "spconfig_tenant_clock_offset_seconds",

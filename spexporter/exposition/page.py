@@ -66,7 +66,7 @@ class _Fixed(Collector):
 def _metric(family: TenantFamily, views: Iterable[TenantView], now: Moment) -> Metric:
     base = family.name.removesuffix("_total") if family.type == "counter" else family.name
     metric = Metric(base, family.help, family.type)
-    for view in views:
+    for view in filter(family.shown, views):
         for row in family.rows(view, now):
             labels = {"tenant": view.tenant, **dict(row.labels)}
             metric.add_sample(family.name + row.suffix, labels, row.value, exemplar=_exemplar(row))

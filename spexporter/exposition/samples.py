@@ -188,6 +188,7 @@ def _per_tenant(value: Callable[[TenantView], float | None]) -> Callable[[Tenant
 tenant_up = _per_tenant(lambda view: view.health.up)
 tenant_last_success = _per_tenant(lambda view: view.health.last_answer_s)
 tenant_throttled_until = _per_tenant(lambda view: view.health.throttled_until_s)
+tenant_credential_expiration = _per_tenant(lambda view: view.credential_expires_s)
 tenant_token_expiration = _per_tenant(lambda view: view.health.token_expires_s)
 
 

@@ -86,6 +86,8 @@ class Care:
     pace: Pace = field(default_factory=Pace)
     max_staleness_s: float = math.inf
     hold_s: float = 0.0
+    credential_expires_s: float | None = None
+    per_job: bool = True
     expect: Mapping[Operation, float] = field(default_factory=dict)
 
 
@@ -413,6 +415,8 @@ class TenantPolling:
             self._client.vitals.health,
             max_staleness_s=self._care.max_staleness_s,
             expect=self._care.expect,
+            credential_expires_s=self._care.credential_expires_s,
+            per_job=self._care.per_job,
             breaker=self._patience.breaker(self._clock.monotonic()),
             next_try_monotonic_s=self.waits_until_s,
         )

@@ -149,3 +149,32 @@ async def test_files_name_jobs_that_come_change_and_go(tmp_path: Path) -> None:
         page = await running.scrape()
         assert (page.state(first.id), page.state(second.id)) == (None, "FAILED")
         assert (page.value("spexporter_watched_files"), page.value("spexporter_watched_files_bad")) == (1, 0)
+
+
+async def test_series_of_single_jobs_can_be_left_out() -> None:
+    """What sums up over jobs is still there, and a reload brings the others back."""
+    async with world(PLANS, seed=5) as running:
+        await running.advance(600)
+        before = await running.scrape()
+        await running.exporter.files.reload(changed(running, lambda config: replace(config, per_job_metrics=False)))
+        await running.advance(60)
+        page = await running.scrape()
+        assert "job_id" not in page.text
+        assert page.all("spconfig_jobs_finished_total") == before.all("spconfig_jobs_finished_total")
+        assert page.all("spconfig_jobs")
+        await running.exporter.files.reload(changed(running, lambda config: config))
+        assert (await running.scrape()).all("spconfig_job_state").keys() == before.all("spconfig_job_state").keys()
+
+
+async def test_the_end_of_a_credential_is_shown_where_it_is_known() -> None:
+    """An alert can tell in time that the personal access token must be renewed."""
+    name = "spconfig_tenant_credential_expiration_timestamp_seconds"
+
+    def told(config: Config) -> Config:
+        tenants = (replace(it, credential_expires=1.9e9) if it.name == ACME else it for it in config.tenants)
+        return replace(config, tenants=tuple(tenants))
+
+    async with world(PLANS, seed=5) as running:
+        await running.exporter.files.reload(changed(running, told))
+        page = await running.scrape()
+        assert {dict(labels)["tenant"]: value for labels, value in page.all(name).items()} == {ACME: 1.9e9}
