@@ -193,7 +193,7 @@ def configuration() -> str:
         ("`jobs`", "JobSection", "A list in each tenant; an operation and id may stand there once."),
         ("`store`", "StoreSection", "What must outlive a restart."),
         ("`counters`", "CountersSection", "Prometheus sees an increase only after it has seen where a series starts."),
-        ("`limits`", "LimitsSection", "They bound the size of the page, and with it the memory of Prometheus."),
+        ("`limits`", "LimitsSection", "It bounds the size of the page, and with it the memory of Prometheus."),
     ):
         section = schema["$defs"][name]
         if name == "DefaultsSection":
@@ -300,8 +300,7 @@ def _written(key: str, value: Schema) -> str:
     if "$ref" in value:
         return f"mapping, see [`{key}`](#{key})"
     if value.get("type") == "array" and "title" in value["items"]:
-        words = value["items"]["anyOf"][0].get("enum")
-        return f"list of {', '.join(f'`{word}`' for word in words)}" if words else f"list of {value['items']['title']}s"
+        return f"list of {value['items']['title']}s"
     if value.get("type") == "array":
         return f"list, see [`{key}`](#{key})"
     words = value["anyOf"][0].get("enum")

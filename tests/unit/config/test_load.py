@@ -48,7 +48,6 @@ def test_smallest_file_gets_all_defaults() -> None:
         retention_s=7 * DAY_S,
         count_new_within_s=3600,
         expect={},
-        discover=(),
         follow_backups=True,
         proxy=None,
         ca_file=None,
@@ -60,7 +59,7 @@ def test_smallest_file_gets_all_defaults() -> None:
     assert tenant.secret.reveal() == "planted-secret"
     assert config.store == Store(Path("spexporter.db"), remember_counted_s=400 * DAY_S)
     assert config.counters == Counters(hold_s=120, created=False)
-    assert (config.limits, config.per_job_metrics) == (Limits(250_000, 1000), True)
+    assert (config.limits, config.per_job_metrics) == (Limits(max_jobs_per_tenant=1000), True)
     assert (config.patterns, config.tenant_files, config.bad_files) == ((), (), ())
 
 
@@ -76,7 +75,7 @@ def test_tenant_inherits_what_it_does_not_say() -> None:
     assert (tenant.retention_s, tenant.count_new_within_s) == (30 * DAY_S, 600)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.BACKUP: DAY_S}
     assert tenant.former_names == ("00017", "1e5", "x.y-z_")
-    assert (tenant.discover, tenant.follow_backups) == (("backups", "drafts"), False)
+    assert not tenant.follow_backups
     assert tenant.credential_expires == 1_801_353_600  # 2027-01-31, 00:00 UTC
     assert tenant.job_files == (str(GOOD / "jobs.d/one-*.yaml"), "/var/lib/spexporter/[a-z].yaml")
     assert tenant.jobs == (
@@ -98,7 +97,7 @@ def test_own_keys_win_one_by_one() -> None:
     assert (tenant.retention_s, tenant.count_new_within_s) == (3600, 0.5)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.IMPORT: 7 * DAY_S, Operation.BACKUP: DAY_S / 2}
     assert (tenant.former_names, tenant.jobs, tenant.job_files) == ((), (), ())
-    assert (tenant.discover, tenant.follow_backups) == ((), True)
+    assert tenant.follow_backups
     assert tenant.credential_expires is None
 
 
@@ -107,7 +106,7 @@ def test_keys_beside_the_tenants_hold_for_the_whole_program() -> None:
     config = load(GOOD / "everything.yaml", ENVIRON)
     assert config.store == Store(Path("memory of spexporter/counted.db"), remember_counted_s=30 * DAY_S)
     assert config.counters == Counters(hold_s=0, created=True)
-    assert (config.limits, config.per_job_metrics) == (Limits(max_series=5000, max_jobs_per_tenant=7), False)
+    assert (config.limits, config.per_job_metrics) == (Limits(max_jobs_per_tenant=7), False)
     assert config.patterns == (str(GOOD / "tenants.d/*.yaml"),)
 
 
@@ -130,34 +129,19 @@ def test_same_text_gives_equal_tenants_and_another_secret_an_unequal_one(tmp_pat
     assert load_text(tmp_path, text % ("client_secret_file: other", "")).tenants != before
 
 
-def test_discover_has_one_order(tmp_path: Path) -> None:
-    """The order and number in which lists are written change nothing."""
-    (tenant,) = load_text(tmp_path, TENANT % "discover: [deploys, backups, deploys]").tenants
-    assert tenant.discover == ("backups", "deploys")
-
-
-@pytest.mark.parametrize("own", ["api_version: v2025", "discover: []"])
-def test_tenant_can_leave_a_version_without_lists(own: str, tmp_path: Path) -> None:
-    """What stands in defaults matters only where a tenant inherits both."""
-    (tenant,) = load_text(tmp_path, "defaults: {api_version: beta, discover: [drafts]}\n" + TENANT % own).tenants
-    assert (tenant.api_version == "beta") == (tenant.discover == ())
-
-
 @pytest.mark.parametrize(
-    ("defaults", "own", "expires"),
+    ("own", "expires"),
     [
-        ("auto", "client_id: b", "auto"),
-        ("2027-01-31", "client_id: b", None),
-        ("2027-01-31", "timeout: 1s", 1_801_353_600),
-        ("auto", "credential_expires: 1970-01-02", DAY_S),
+        ("client_id: b", None),
+        ("timeout: 1s", 1_801_353_600),
+        ("credential_expires: 1970-01-02", DAY_S),
+        ("client_id: b, credential_expires: 1970-01-02", DAY_S),
     ],
-    ids=["auto-is-for-all", "date-of-another-token", "date-of-the-inherited-token", "own"],
+    ids=["date-of-another-token", "date-of-the-inherited-token", "own", "own-of-another-token"],
 )
-def test_date_is_inherited_with_the_token_that_it_belongs_to(
-    defaults: str, own: str, expires: object, tmp_path: Path
-) -> None:
+def test_date_is_inherited_with_the_token_that_it_belongs_to(own: str, expires: float | None, tmp_path: Path) -> None:
     """A tenant with a token of its own gets no alert for another's."""
-    text = f"defaults: {{client_id: a, client_secret: a, credential_expires: {defaults}}}\n"
+    text = "defaults: {client_id: a, client_secret: a, credential_expires: 2027-01-31}\n"
     (tenant,) = load_text(tmp_path, f"{text}tenants: [{{name: a, org: a, {own}}}]").tenants
     assert tenant.credential_expires == expires
 
