@@ -45,7 +45,6 @@ def _tenant(section: TenantSection, nodes: Mapping[str, Node]) -> Tenant:
         retention_s=section.retention,
         count_new_within_s=section.count_new_within,
         expect=_expected(section.expect),
-        follow_backups=section.follow_backups,
         proxy=section.proxy,
         ca_file=_folder(nodes["ca_file"]) / section.ca_file if section.ca_file else None,
         allow_http=section.allow_http,

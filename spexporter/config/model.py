@@ -212,9 +212,6 @@ class DefaultsSection(Section):
         "A job that had ended longer ago than this when its id was given counts, but not as an increase", "1h"
     )
     expect: ExpectSection = Field(default=ExpectSection(), description="How often each operation should succeed")
-    follow_backups: Boolean = _key(
-        "Also watch the export job that an import's result names as its backup (`exportJobId`)", "true"
-    )
     proxy: ProxyUrl | None = _key("Ask through this proxy; `HTTPS_PROXY` and `NO_PROXY` are honoured too")
     ca_file: FilePath | None = _key("PEM certificates to trust beside the system's authorities")
     allow_http: Boolean = _key("Allow URLs without TLS to hosts other than this one", "false")

@@ -57,7 +57,6 @@ class Tenant:
     retention_s: float
     count_new_within_s: float
     expect: Mapping[Operation, float]
-    follow_backups: bool
     proxy: str | None = field(repr=False)  # may carry a password
     ca_file: Path | None
     allow_http: bool

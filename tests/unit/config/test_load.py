@@ -48,7 +48,6 @@ def test_smallest_file_gets_all_defaults() -> None:
         retention_s=7 * DAY_S,
         count_new_within_s=3600,
         expect={},
-        follow_backups=True,
         proxy=None,
         ca_file=None,
         allow_http=False,
@@ -75,7 +74,6 @@ def test_tenant_inherits_what_it_does_not_say() -> None:
     assert (tenant.retention_s, tenant.count_new_within_s) == (30 * DAY_S, 600)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.BACKUP: DAY_S}
     assert tenant.former_names == ("00017", "1e5", "x.y-z_")
-    assert not tenant.follow_backups
     assert tenant.credential_expires == 1_801_353_600  # 2027-01-31, 00:00 UTC
     assert tenant.job_files == (str(GOOD / "jobs.d/one-*.yaml"), "/var/lib/spexporter/[a-z].yaml")
     assert tenant.jobs == (
@@ -97,7 +95,6 @@ def test_own_keys_win_one_by_one() -> None:
     assert (tenant.retention_s, tenant.count_new_within_s) == (3600, 0.5)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.IMPORT: 7 * DAY_S, Operation.BACKUP: DAY_S / 2}
     assert (tenant.former_names, tenant.jobs, tenant.job_files) == ((), (), ())
-    assert tenant.follow_backups
     assert tenant.credential_expires is None
 
 
