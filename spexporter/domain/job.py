@@ -103,9 +103,14 @@ class Observation:
 
     @property
     def ended_s(self) -> float | None:
-        """When the job ended: `completed`, else `modified`, which stands still after the end of an SP-Config job."""
+        """When the job ended: `completed`, else `modified`, which stands still after the end of an SP-Config job.
+
+        That of Configuration Hub's jobs moves on for months, so that it tells no end.
+        """
         if not self.state.ended:
             return None
+        if self.key.operation not in SP_CONFIG_OPERATIONS:
+            return self.completed_s
         return self.completed_s if self.completed_s is not None else self.modified_s
 
 

@@ -57,3 +57,15 @@ def test_preview_is_unknown_until_told() -> None:
     job = Job(WatchedJob(KEY))
     assert job.preview is None
     assert replace(job, result=ImportResult({}, preview=True)).preview is True
+
+
+@pytest.mark.parametrize("operation", [Operation.BACKUP, Operation.UPLOAD, Operation.DRAFT, Operation.DEPLOY])
+def test_modified_tells_no_end_of_a_job_of_configuration_hub(operation: Operation) -> None:
+    """It moves on for months after the end: without `completed` the end is not known, and so is no duration."""
+    ended = replace(ENDED, key=replace(KEY, operation=operation))
+    assert ended.ended_s == 110.0
+    untold = replace(ended, state=JobState.FAILED, completed_s=None)
+    assert untold.modified_s is not None
+    assert untold.ended_s is None
+    job = Job(WatchedJob(untold.key)).seen(untold)
+    assert (job.end_seen_s, job.ended_s, job.duration_s) == (120.0, None, None)
