@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from typer.core import TyperOption
+from typer.core import TyperArgument, TyperOption
 from typer.main import get_group
-from typer.models import OptionInfo
+from typer.models import ParameterInfo
 
 from spexporter.cli.main import app
 from spexporter.config.schema import Schema, file_schema
@@ -174,8 +174,9 @@ machine; `run` serves there unless told otherwise.
 | exit status | means |
 |---|---|
 | 0 | done as asked; for `run`, `demo` and `simulate`: ended by SIGTERM or SIGINT |
-| 1 | it broke, such as a port in use; for `healthcheck`: not ready |
+| 1 | it broke, such as a port in use; for `healthcheck`: not ready; `status`, `wait` and `check --live`: see there |
 | 2 | wrong usage, or a mistake in the configuration file |
+| 3 | `wait` ran out of time |
 """
 
 
@@ -246,7 +247,9 @@ def cli() -> str:
     for name, command in get_group(app).commands.items():
         rows = [_option(command.callback, option) for option in command.params if isinstance(option, TyperOption)]
         table = _rows(("option", "value", "default", "meaning"), rows) if rows else "It has no options.\n"
-        sections += [f"## `spexporter {name}`\n", f"{command.help}\n", table]
+        arguments = [_argument(command.callback, it) for it in command.params if isinstance(it, TyperArgument)]
+        needed = [_rows(("argument", "value", "meaning"), arguments)] if arguments else []
+        sections += [f"## `spexporter {name}`\n", f"{command.help}\n", *needed, table]
     return "\n".join(sections)
 
 
@@ -270,7 +273,12 @@ def _option(function: Callable[..., Any] | None, option: TyperOption) -> Sequenc
     return f"`{option.opts[0]}`", _kind(*get_args(annotation)), "needed" if option.required else shown, str(option.help)
 
 
-def _kind(kind: Any, info: OptionInfo) -> str:  # noqa: ANN401 - a type, or an optional one
+def _argument(function: Callable[..., Any] | None, argument: TyperArgument) -> Sequence[str]:
+    annotation = get_type_hints(function, include_extras=True)[str(argument.name)]
+    return f"`{str(argument.name).upper()}`", _kind(*get_args(annotation)), str(argument.help)
+
+
+def _kind(kind: Any, info: ParameterInfo) -> str:  # noqa: ANN401 - a type, or an optional one
     if any(get_origin(part) is list for part in (kind, *get_args(kind))):
         return "text"
     if kind is bool:

@@ -5,27 +5,22 @@ changed keeps its token, its budget, its queue and its requests in flight.
 """
 
 import asyncio
-import hashlib
-import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import aiohttp
 
 from spexporter.clock import Clock
 from spexporter.config.values import Config, Tenant
+from spexporter.connect import connected, group_of
 from spexporter.domain.job import Source, WatchedJob
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Board, Group, Ledger, Terms
 from spexporter.ledger.lease import SoleOwner
 from spexporter.poller import Care, Poller, TenantPolling
-from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
-from spexporter.sailpoint.transport import Route, Transport
-from spexporter.sailpoint.vitals import Vitals
 from spexporter.telemetry import GroupPulse, Telemetry
 from spexporter.watch.configured import configured_jobs
 from spexporter.watch.watchlist import Watchlist
@@ -86,13 +81,13 @@ class Fleet:
             await self._have_group(wanted[name])
         self._hold_s, self._per_job = config.counters.hold_s, config.per_job_metrics
         for name in (*removed, *changed):
-            await self._pollers[_group(self._tenants[name])].remove(name)
+            await self._pollers[group_of(self._tenants[name])].remove(name)
         for name in removed:
             await self._forget(name)
         for name in (*changed, *added):
             tenant = self._tenants[name] = wanted[name]
-            self._gates[_group(tenant)].relimit(tenant.rate_limit)
-            await self._pollers[_group(tenant)].add(name, self._polling(tenant), states[name])
+            self._gates[group_of(tenant)].relimit(tenant.rate_limit)
+            await self._pollers[group_of(tenant)].add(name, self._polling(tenant), states[name])
             self._watchlist.restore(name, [job.watched for job in states[name].jobs.values()])
         for name, tenant in wanted.items():
             self._tenants[name] = tenant
@@ -120,7 +115,7 @@ class Fleet:
         """Make `jobs` all that `source` names for `tenant`."""
         delta = self._watchlist.replace(source, tenant, jobs)
         if delta.added or delta.removed:
-            await self._pollers[_group(self._tenants[tenant])].watch(tenant, delta.added, delta.removed)
+            await self._pollers[group_of(self._tenants[tenant])].watch(tenant, delta.added, delta.removed)
 
     async def leave(self) -> None:
         """Leave the rate limit windows, and counters as the last page had them, for the next process."""
@@ -131,7 +126,7 @@ class Fleet:
 
     async def _have_group(self, tenant: Tenant) -> None:
         """Make sure that the tenant's group has a gate and a poller."""
-        group, shared = _group(tenant), self._shared
+        group, shared = group_of(tenant), self._shared
         if group in self._pollers:
             return
         gate = Gate(tenant.rate_limit, shared.clock)
@@ -150,8 +145,8 @@ class Fleet:
         shared = self._shared
         return TenantPolling(
             tenant.name,
-            _group(tenant),
-            self._client(tenant, self._gates[_group(tenant)]),
+            group_of(tenant),
+            self._client(tenant, self._gates[group_of(tenant)]),
             Care(
                 tenant.poll,
                 tenant.max_staleness_s,
@@ -169,23 +164,16 @@ class Fleet:
 
     def _client(self, tenant: Tenant, gate: Gate) -> TenantClient:
         """Connect a tenant: it has its own client and token, and shares the gate of its group."""
-        clock, telemetry = self._shared.clock, self._shared.telemetry
-        version = None if tenant.api_version == "auto" else tenant.api_version
-        vitals = Vitals(tenant.base_url, version, clock)
-        route = Route(tenant.timeout_s, tenant.proxy, _tls(tenant.ca_file))
-        transport = Transport(
-            tenant.name, self._shared.http, route, gate=gate, vitals=vitals, exchanges=telemetry, clock=clock
-        )
-        tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
-        telemetry.begin_tenant(
+        shared = self._shared
+        client = connected(tenant, gate, http=shared.http, exchanges=shared.telemetry, clock=shared.clock)
+        vitals = client.vitals
+        shared.telemetry.begin_tenant(
             tenant.name,
             endpoints=Endpoint,
             used=lambda: gate.used(vitals.health.api_version),
             allowed=lambda: gate.allowed(vitals.health.api_version),
         )
-        return TenantClient(
-            tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock
-        )
+        return client
 
     async def _forget(self, name: str) -> None:
         """Take a tenant that is not configured any more off the pages; the ledger keeps what it knows of it."""
@@ -216,16 +204,3 @@ def _differ(before: Tenant, after: Tenant) -> bool:
 
 def _terms(tenant: Tenant) -> Terms:
     return Terms(tenant.name, tenant.former_names, tenant.retention_s, tenant.count_new_within_s)
-
-
-def _group(tenant: Tenant) -> Group:
-    return Group(hashlib.sha256(tenant.client_id.encode()).hexdigest()[:12])
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext | None:
-    """Return a context that trusts the system's authorities and those of `ca_file`."""
-    if ca_file is None:
-        return None
-    context = ssl.create_default_context()
-    context.load_verify_locations(ca_file)
-    return context

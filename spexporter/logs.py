@@ -51,10 +51,12 @@ def set_up_logs(level: LogLevel, form: LogFormat, count: Callable[..., Any]) -> 
 
 def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Write out what could make a terminal do things: tenants' texts are in our lines."""
-    return {
-        key: _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value) if isinstance(value, str) else value
-        for key, value in event.items()
-    }
+    return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def harmless(text: str) -> str:
+    """Return `text` with what could make a terminal do things written out."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _rendering(form: LogFormat) -> list[Processor]:

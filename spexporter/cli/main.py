@@ -11,6 +11,8 @@ from spexporter.cli.healthcheck import healthcheck
 from spexporter.cli.run import run
 from spexporter.cli.schema import schema
 from spexporter.cli.simulate import simulate
+from spexporter.cli.status import status
+from spexporter.cli.wait import wait
 from spexporter.domain.errors import ConfigError, SpexporterError
 
 app = typer.Typer(
@@ -20,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, check, schema, simulate, demo, healthcheck):
+for command in (run, check, status, wait, schema, simulate, demo, healthcheck):
     app.command()(command)
 
 

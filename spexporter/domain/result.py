@@ -46,3 +46,24 @@ class ImportResult:
     def errors(self) -> int:
         """Errors over all object types."""
         return sum(counts.errors for counts in self.types.values())
+
+    @property
+    def warnings(self) -> int:
+        """Warnings over all object types."""
+        return sum(counts.warnings for counts in self.types.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What an import said about one object type, in SailPoint's own words; of very many messages only the first."""
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """An import's result for people: the counts, which are whole, and texts by object type, which may not be."""
+
+    result: ImportResult
+    texts: Mapping[str, Texts]

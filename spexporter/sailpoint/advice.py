@@ -13,6 +13,10 @@ _SCOPES = {
 # A token with one of these may have been given what is asked for, so that nothing is missing for certain.
 _ENOUGH = frozenset({_MANAGE, "sp:scopes:all", "sp:scopes:default"})
 _USER_LEVEL = "ORG_ADMIN"
+NO_USER = (
+    "the token has no user context: use the client id and secret of a personal access token of a user with the "
+    f"user level Admin ({_USER_LEVEL}), not of an API client"
+)
 
 
 def about_forbidden(endpoint: Endpoint, grants: Grants) -> str:
@@ -22,10 +26,7 @@ def about_forbidden(endpoint: Endpoint, grants: Grants) -> str:
     """
     scope = _SCOPES[endpoint]
     if grants.has_user is False:
-        return (
-            "the token has no user context: use the client id and secret of a personal access token of a user with the "
-            f"user level Admin ({_USER_LEVEL}), not of an API client"
-        )
+        return NO_USER
     if grants.scopes is not None and not grants.scopes & {scope, *_ENOUGH}:
         return f"the personal access token lacks the scope {scope}: make one that has it"
     if grants.authorities is not None and _USER_LEVEL not in grants.authorities:
@@ -68,6 +69,7 @@ def about_unreachable(text: str) -> str:
     return "check base_url, the proxy setting, and that this host may connect to it"
 
 
+NO_SUCH_JOB = "check id, operation and tenant of the job; SailPoint forgets a job some days after it began"
 PROXY = "check proxy, its user and password, and that it lets connections to this host through"
 WAIT = "wait: the tenant or its gateway is in trouble; if it goes on, give the tracking id to SailPoint's support"
 TIMED_OUT = "check that this host may connect to base_url; raise timeout if the tenant is only slow"

@@ -15,12 +15,13 @@ from spexporter.clock import Clock
 from spexporter.config.values import MaxAnswer
 from spexporter.domain.errors import TenantForbidden, TenantMalformed, TenantNotFound, TenantUnauthorized
 from spexporter.domain.job import JobKey, Observation
-from spexporter.domain.result import ImportResult
+from spexporter.domain.result import ImportReport, ImportResult
 from spexporter.sailpoint import advice, wire
 from spexporter.sailpoint.auth import Token, TokenSource
 from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, VERSIONS, Endpoint, path
 from spexporter.sailpoint.replies import check
 from spexporter.sailpoint.transport import Answer, Transport
+from spexporter.sailpoint.wire import Grants
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -77,6 +78,14 @@ class TenantClient:
     async def result(self, key: JobKey) -> ImportResult:
         """Download an ended import's result and return its counts."""
         return await self._get(Endpoint.IMPORT_RESULT, key.job_id, wire.decode_result)
+
+    async def report(self, key: JobKey) -> ImportReport:
+        """Download an ended import's result and return its counts and what it says."""
+        return await self._get(Endpoint.IMPORT_RESULT, key.job_id, wire.decode_report)
+
+    async def grants(self) -> Grants:
+        """Return what a token of this tenant shows of what it may do."""
+        return (await self._tokens.get()).grants
 
     def secret_changed(self) -> bool:
         """Tell whether the secret is another one than that of the last token request."""

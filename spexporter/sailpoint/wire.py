@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from spexporter.domain.job import JobKey, JobState, Observation
-from spexporter.domain.result import ImportResult, TypeCounts
+from spexporter.domain.result import ImportReport, ImportResult, Texts, TypeCounts
 
 _OBJECT = dict[str, msgspec.Raw]
 _LIST = list[msgspec.Raw]
@@ -27,6 +27,7 @@ _STATES = {state.value: state for state in JobState if state not in {JobState.NO
 _TYPE_FIELDS = {"infos", "warnings", "errors", "importedObjects"}
 _PREVIEW = b"IMPORT_PREVIEW"
 _LONGEST_TEXT = 300
+_LONGEST_MESSAGE, _MOST_MESSAGES = 1000, 1000  # characters of one text of a report, and texts in all
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<half>u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
 )
@@ -76,6 +77,27 @@ def decode_result(body: bytes) -> ImportResult:
     Raises:
         Unreadable: no `results`, or something else where messages should be: nothing is counted by halves.
     """
+    return _counted(*_result_lists(body))
+
+
+def decode_report(body: bytes) -> ImportReport:
+    """Decode an import's downloaded result with the texts of its errors and warnings, the first thousand of them.
+
+    Raises:
+        Unreadable: as `decode_result` does.
+    """
+    fields, by_type = _result_lists(body)
+    left = _MOST_MESSAGES
+    texts: dict[str, dict[str, tuple[str, ...]]] = {object_type: {} for object_type in by_type}
+    for severity in ("errors", "warnings"):
+        for object_type, lists in by_type.items():
+            texts[object_type][severity] = tuple(_message(raw) for raw in lists[severity][:left])
+            left -= len(texts[object_type][severity])
+    return ImportReport(_counted(fields, by_type), {name: Texts(**found) for name, found in texts.items()})
+
+
+def _result_lists(body: bytes) -> tuple[_OBJECT, dict[str, dict[str, _LIST]]]:
+    """Return the fields of an import's result, and its lists by object type and name; each type has every list."""
     fields = _object(body, "an import result")
     raw_results = fields.get("results")
     if raw_results is None or _is_null(raw_results):
@@ -83,11 +105,17 @@ def decode_result(body: bytes) -> ImportResult:
     by_type = _object(raw_results, "`results`")
     if set(by_type) == {"results"} and _is_nested(by_type["results"]):
         by_type = _object(by_type["results"], "`results.results`")
-    types: dict[str, TypeCounts] = {}
-    preview = False
+    found: dict[str, dict[str, _LIST]] = {}
     for object_type, raw in by_type.items():
         entry = {} if _is_null(raw) else _object(raw, f"the results of {_short(object_type)}")
-        lists = {name: _list(entry, name, object_type) for name in sorted(_TYPE_FIELDS)}
+        found[object_type] = {name: _list(entry, name, object_type) for name in sorted(_TYPE_FIELDS)}
+    return fields, found
+
+
+def _counted(fields: _OBJECT, by_type: dict[str, dict[str, _LIST]]) -> ImportResult:
+    types: dict[str, TypeCounts] = {}
+    preview = False
+    for object_type, lists in by_type.items():
         types[object_type] = TypeCounts(
             errors=len(lists["errors"]),
             warnings=len(lists["warnings"]),
@@ -320,10 +348,21 @@ def _words(raw: msgspec.Raw | None) -> frozenset[str] | None:
         return None
 
 
-def _short(text: str) -> str:
+def _message(raw: msgspec.Raw) -> str:
+    """Return the words of one message, whatever it looks like."""
+    try:
+        fields = _object(raw, "a message")
+    except Unreadable:
+        fields = {"text": raw}
+    return (
+        _short(_text(fields, "text", _ignore) or _text(fields, "key", _ignore) or "", _LONGEST_MESSAGE) or "(no text)"
+    )
+
+
+def _short(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Return `text` on one line, cut."""
     line = re.sub(r"\s+", " ", text).strip()
-    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def _ignore(_name: str) -> None:

@@ -1,0 +1,82 @@
+"""How a tenant is connected: its own client and token, and the gate that it shares with all of its client id."""
+
+import hashlib
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+
+from spexporter.clock import Clock
+from spexporter.config.values import Tenant
+from spexporter.domain.ports import Exchanges, Group
+from spexporter.sailpoint.auth import Credential, TokenSource
+from spexporter.sailpoint.client import TenantClient
+from spexporter.sailpoint.gate import Gate
+from spexporter.sailpoint.transport import Route, Transport
+from spexporter.sailpoint.vitals import Vitals
+
+# With a daemon beside us that uses up to 90 % the published limit still holds.
+_SHARE_BESIDE_A_DAEMON = 0.1
+
+
+def group_of(tenant: Tenant) -> Group:
+    """Return what stands for the tenant's client id; it tells nothing about it."""
+    return Group(hashlib.sha256(tenant.client_id.encode()).hexdigest()[:12])
+
+
+def connected(
+    tenant: Tenant, gate: Gate, *, http: aiohttp.ClientSession, exchanges: Exchanges, clock: Clock
+) -> TenantClient:
+    """Return a client of the tenant that stays inside `gate`; nothing is asked yet."""
+    version = None if tenant.api_version == "auto" else tenant.api_version
+    vitals = Vitals(tenant.base_url, version, clock)
+    route = Route(tenant.timeout_s, tenant.proxy, _tls(tenant.ca_file))
+    transport = Transport(tenant.name, http, route, gate=gate, vitals=vitals, exchanges=exchanges, clock=clock)
+    tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
+    return TenantClient(
+        tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock
+    )
+
+
+class Visitors:
+    """Connects tenants for a command that comes and goes, with no ledger, board or metrics.
+
+    All of them together use at most a tenth of the published limit of each client id: a daemon may run beside them.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, clock: Clock) -> None:
+        self._http = http
+        self._clock = clock
+        self._gates: dict[Group, Gate] = {}
+
+    def client(self, tenant: Tenant) -> TenantClient:
+        """Return a client of the tenant; those of one client id share a gate."""
+        limit = replace(tenant.rate_limit, use=min(tenant.rate_limit.use, _SHARE_BESIDE_A_DAEMON))
+        gate = self._gates.setdefault(group_of(tenant), Gate(limit, self._clock))
+        return connected(tenant, gate, http=self._http, exchanges=_Unheard(), clock=self._clock)
+
+
+class _Unheard:
+    """Satisfies `Exchanges`: nobody counts what a command asks."""
+
+    def ended(self, tenant: str, endpoint: str, code: str, took_s: float, *, deprecated: bool) -> None:
+        """See `Exchanges.ended`."""
+
+    def failed(self, tenant: str, reason: str) -> None:
+        """See `Exchanges.failed`."""
+
+    def waited(self, tenant: str, wait_s: float) -> None:
+        """See `Exchanges.waited`."""
+
+    def unknown(self, field_name: str) -> None:
+        """See `Exchanges.unknown`."""
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext | None:
+    """Return a context that trusts the system's authorities and those of `ca_file`."""
+    if ca_file is None:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    return context
