@@ -31,7 +31,7 @@ async def test_end_of_an_import_decides_the_exit_status(
     Nothing is stored, and the client's secret is nowhere.
     """
     async with visited(tmp_path) as there:
-        there.simulator.start("acme-prod", "import", job_id=JOB, queue_s=0.0, duration_s=0.2, **options)
+        there.simulator.start("acme-prod", "import", job_id=JOB, queue_s=0.0, duration_s=0.2, **options)  # type: ignore[call-overload]  # what `Order` takes
         found, out, err = await ran("wait", "--config.file", there.config, "acme-prod", "import", JOB, folder=tmp_path)
     assert (found, err) == (status, "")
     assert f"acme-prod/import/{JOB} {said}\n" in out
