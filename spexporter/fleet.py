@@ -5,7 +5,7 @@ changed keeps its token, its budget, its queue and its requests in flight.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -13,7 +13,8 @@ import aiohttp
 from spexporter.clock import Clock
 from spexporter.config.values import Config, Tenant
 from spexporter.connect import connected, group_of
-from spexporter.domain.job import Source, WatchedJob
+from spexporter.domain.errors import NamedElsewhere, TenantElsewhere, TooManyJobs, UnknownJob, UnknownTenant
+from spexporter.domain.job import Job, JobKey, Source, WatchedJob
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Board, Group, Ledger, Terms
 from spexporter.ledger.lease import SoleOwner
@@ -24,6 +25,9 @@ from spexporter.sailpoint.gate import Gate
 from spexporter.telemetry import GroupPulse, Telemetry
 from spexporter.watch.configured import configured_jobs
 from spexporter.watch.watchlist import Watchlist
+
+# What these say of a job wins over what our API says.
+_STRONGER = tuple(Source)[: tuple(Source).index(Source.API)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Fleet:
         self._lease = SoleOwner()
         self._watchlist = Watchlist()
         self._tenants: dict[str, Tenant] = {}
-        self._hold_s, self._per_job = 0.0, True
+        self._hold_s, self._per_job, self._max_jobs = 0.0, True, 0
+        self._turn = asyncio.Lock()  # changes of what is watched, one after another
         self._gates: dict[Group, Gate] = {}
         self._pollers: dict[Group, Poller] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -67,6 +72,10 @@ class Fleet:
         Raises:
             StoreError: what is known of a new tenant cannot be read; the fleet is as before.
         """
+        async with self._turn:
+            return await self._take_over(config)
+
+    async def _take_over(self, config: Config) -> Difference:
         wanted = {tenant.name: tenant for tenant in config.tenants}
         removed = [name for name in self._tenants if name not in wanted]
         all_differ = self._per_job != config.per_job_metrics
@@ -80,6 +89,7 @@ class Fleet:
         for name in (*changed, *added):
             await self._have_group(wanted[name])
         self._hold_s, self._per_job = config.counters.hold_s, config.per_job_metrics
+        self._max_jobs = config.limits.max_jobs_per_tenant
         for name in (*removed, *changed):
             await self._pollers[group_of(self._tenants[name])].remove(name)
         for name in removed:
@@ -91,7 +101,7 @@ class Fleet:
             self._watchlist.restore(name, [job.watched for job in states[name].jobs.values()])
         for name, tenant in wanted.items():
             self._tenants[name] = tenant
-            await self.watch(Source.CONFIG, name, configured_jobs(tenant))
+            await self._watch(Source.CONFIG, name, configured_jobs(tenant))
         await self._end_idle_groups()
         return Difference(added, removed, changed)
 
@@ -113,6 +123,69 @@ class Fleet:
 
     async def watch(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> None:
         """Make `jobs` all that `source` names for `tenant`."""
+        async with self._turn:
+            await self._watch(source, tenant, jobs)
+
+    async def add_job(self, job: WatchedJob) -> bool:
+        """See `spexporter.domain.ports.JobDesk.add_job`."""
+        async with self._turn:
+            key, poller = job.key, self._poller_of(job.key.tenant)
+            sources = self._watchlist.sources(key)
+            if sources and sources[0] in _STRONGER:
+                return False
+            if not sources:
+                self._check_room(key.tenant, poller.jobs(key.tenant).values())
+            named = self._watchlist.named(Source.API, key.tenant)
+            job = _told_again(named.get(key), job)
+            await poller.begin(key.tenant, job)
+            await self._name(key.tenant, {**named, key: job}, begun=key)
+            return not sources and key in poller.jobs(key.tenant)
+
+    async def remove_job(self, key: JobKey) -> None:
+        """See `spexporter.domain.ports.JobDesk.remove_job`."""
+        async with self._turn:
+            self._poller_of(key.tenant)
+            sources = self._watchlist.sources(key)
+            if not sources:
+                raise UnknownJob(f"nobody has named the {key.operation} job {key.job_id} of tenant {key.tenant}")
+            if others := [source for source in sources if source is not Source.API]:
+                raise NamedElsewhere(
+                    f"the job is named by another source than the API ({', '.join(others)}); take it out there"
+                )
+            named = self._watchlist.named(Source.API, key.tenant)
+            await self._name(key.tenant, {other: job for other, job in named.items() if other != key})
+
+    async def _name(self, tenant: str, named: Mapping[JobKey, WatchedJob], begun: JobKey | None = None) -> None:
+        """Make these, of which polling has `begun` one, all that our API names for `tenant`.
+
+        Those that have left the pages for ever are let go: nobody takes them back by hand, and what pipelines hand in
+        would grow without an end. The ledger remembers that they were counted.
+        """
+        poller = self._poller_of(tenant)
+        live = poller.jobs(tenant)
+        delta = self._watchlist.replace(Source.API, tenant, [job for key, job in named.items() if key in live])
+        left_before = () if begun is None or begun in live or begun in delta.removed else (begun,)
+        if gone := (*delta.removed, *left_before):
+            await poller.watch(tenant, (), gone)
+
+    def _check_room(self, tenant: str, jobs: Iterable[Job]) -> None:
+        unfinished = sum(job.end_seen_s is None and not job.left for job in jobs)
+        if unfinished >= self._max_jobs:
+            raise TooManyJobs(
+                f"tenant {tenant} has {unfinished} jobs that have not ended, and limits.max_jobs_per_tenant is"
+                f" {self._max_jobs}; wait until some have ended, or raise the limit"
+            )
+
+    def _poller_of(self, tenant: str) -> Poller:
+        """Return who polls a tenant that is ours."""
+        if tenant not in self._tenants:
+            raise UnknownTenant(tenant, tuple(self._tenants))
+        group = group_of(self._tenants[tenant])
+        if self._lease.held(group) is None:
+            raise TenantElsewhere(f"another replica looks after tenant {tenant} now; ask that one, or try again")
+        return self._pollers[group]
+
+    async def _watch(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> None:
         delta = self._watchlist.replace(source, tenant, jobs)
         if delta.added or delta.removed:
             await self._pollers[group_of(self._tenants[tenant])].watch(tenant, delta.added, delta.removed)
@@ -195,6 +268,18 @@ class Fleet:
 
     async def _leave_window(self, group: Group) -> None:
         await self._shared.ledger.close_window(group, self._gates[group].export(), self._shared.clock.wall())
+
+
+def _told_again(before: WatchedJob | None, job: WatchedJob) -> WatchedJob:
+    """Return `job` with what it leaves open as it was said `before`."""
+    if before is None:
+        return job
+    return replace(
+        job,
+        name=job.name or before.name,
+        max_age_s=before.max_age_s if job.max_age_s is None else job.max_age_s,
+        preview=before.preview if job.preview is None else job.preview,
+    )
 
 
 def _differ(before: Tenant, after: Tenant) -> bool:

@@ -5,6 +5,12 @@ SpexporterError
 - ConfigError             the operator edits the file; exit status 2; carries every problem
 - StartError              the program cannot start here (a port in use …); exit status 1
 - StoreError              the ledger's store cannot be read or written now; polling goes on without it
+- WatchError              a job cannot be handed to us, or taken back, as things are
+  + UnknownTenant           no such tenant here; carries those that there are
+  + TenantElsewhere         another replica looks after the tenant now
+  + TooManyJobs             the tenant has as many jobs that have not ended as `limits` allows
+  + UnknownJob              nobody has named the job
+  + NamedElsewhere          a source other than our API names the job
 - TenantError             one exchange failed; its `reason` is the label value; polling goes on
   + TenantUnreachable       no answer: DNS, connect, TLS, connection lost
   + TenantTimeout           no whole answer in time
@@ -63,6 +69,35 @@ class StoreError(SpexporterError):
         super().__init__(message)
         self.message = message
         self.cure = cure
+
+
+class WatchError(SpexporterError):
+    """A job cannot be handed to us, or taken back; the text says why and what helps."""
+
+
+class UnknownTenant(WatchError):
+    """No such tenant is configured; `known` are those that are, in file order."""
+
+    def __init__(self, tenant: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"there is no tenant {tenant}")
+        self.tenant = tenant
+        self.known = known
+
+
+class TenantElsewhere(WatchError):
+    """Another replica looks after the tenant now."""
+
+
+class TooManyJobs(WatchError):
+    """The tenant has as many jobs that have not ended as the configuration allows."""
+
+
+class UnknownJob(WatchError):
+    """Nobody has named the job."""
+
+
+class NamedElsewhere(WatchError):
+    """A source other than our API names the job, so it can be taken back only there."""
 
 
 class TenantError(SpexporterError):

@@ -147,6 +147,30 @@ class StoreWatch(Protocol):
         ...
 
 
+class JobDesk(Protocol):
+    """Where jobs are handed in whose ids come through our API, and taken back."""
+
+    async def add_job(self, job: WatchedJob) -> bool:
+        """Watch `job` from now on and tell whether nobody had named it before.
+
+        One that was handed in before keeps what `job` does not say anew; of one that a stronger source names nothing
+        changes.
+
+        Raises:
+            WatchError: its tenant is unknown, elsewhere or has too many jobs; nothing has changed.
+            StoreError: it is not known whether the job was counted before; nothing has changed.
+        """
+        ...
+
+    async def remove_job(self, key: JobKey) -> None:
+        """Watch a job no more that was handed in.
+
+        Raises:
+            WatchError: tenant or job are unknown, the tenant is elsewhere, or another source names the job.
+        """
+        ...
+
+
 class Lease(Protocol):
     """Says which groups are this process's to poll."""
 

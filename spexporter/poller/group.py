@@ -6,14 +6,14 @@ layers below raise, and this turns what they raise into another try.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
-from spexporter.domain.job import JobKey, WatchedJob
+from spexporter.domain.job import Job, JobKey, WatchedJob
 from spexporter.domain.ports import Group, Lease, Pulse
 from spexporter.domain.schedule import Schedule, Target, TargetKind, spread_s
 from spexporter.domain.view import TenantState
@@ -68,6 +68,19 @@ class Poller:
             self._schedule.discard(Target(tenant, TargetKind.STATUS, key))
             self._schedule.discard(Target(tenant, TargetKind.RESULT, key))
         self._wake.set()
+
+    async def begin(self, tenant: str, job: WatchedJob) -> None:
+        """Watch one job from now on, or not at all.
+
+        Raises:
+            StoreError: it is not known whether the job was counted before; it is not watched.
+        """
+        self._ask_about(await self._tenants[tenant].begin(job))
+        self._wake.set()
+
+    def jobs(self, tenant: str) -> Mapping[JobKey, Job]:
+        """Return what is watched of `tenant` and has not left the pages for ever."""
+        return self._tenants[tenant].jobs
 
     async def leave(self) -> None:
         """Leave the store so that the next process can go on from the last page; no page begins any more."""

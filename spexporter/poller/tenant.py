@@ -164,6 +164,22 @@ class TenantPolling:
         self.show()
         return self._left_to_ask(watched.key for watched in added)
 
+    async def begin(self, job: WatchedJob) -> list[Target]:
+        """Watch one job from now on, or not at all; return what is to be asked about it.
+
+        Raises:
+            StoreError: it is not known whether the job was counted before; it is not watched.
+        """
+        await self._apply(Change(added=(job,)))
+        self._unwatched.pop(job.key, None)
+        self.show()
+        return self._left_to_ask([job.key])
+
+    @property
+    def jobs(self) -> Mapping[JobKey, Job]:
+        """What is watched and has not left the pages for ever."""
+        return self._state.jobs
+
     async def leave(self) -> None:
         """Take back what was published since the last page: the next process may have another address."""
         fence, shown = self._lease.held(self._group), self._board.shown(self._tenant)

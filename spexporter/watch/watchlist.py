@@ -1,6 +1,6 @@
 """Which jobs are watched, merged from every source that names job ids."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from spexporter.domain.job import JobKey, Source, WatchedJob
@@ -38,6 +38,14 @@ class Watchlist:
             added=tuple(job for key, job in after.items() if before.get(key) != job),
             removed=tuple(key for key in before if key not in after),
         )
+
+    def named(self, source: Source, tenant: str) -> Mapping[JobKey, WatchedJob]:
+        """Return what `source` names for `tenant`, in its order; may be empty."""
+        return dict(self._named.get((source, tenant), {}))
+
+    def sources(self, key: JobKey) -> tuple[Source, ...]:
+        """Return the sources that name a job, the strongest first; empty where nobody does."""
+        return tuple(source for source in Source if key in self._named.get((source, key.tenant), {}))
 
     def _merged(self, tenant: str) -> dict[JobKey, WatchedJob]:
         merged: dict[JobKey, WatchedJob] = {}

@@ -20,3 +20,14 @@ def test_tenants_do_not_mix() -> None:
     watchlist = Watchlist()
     watchlist.replace(Source.CONFIG, "acme", [job("1")])
     assert watchlist.replace(Source.CONFIG, "globex", []) == Delta((), ())
+
+
+def test_each_source_keeps_its_own_word_beside_the_others() -> None:
+    """What one source names, and which sources name a job, the strongest first."""
+    watchlist = Watchlist()
+    watchlist.replace(Source.BACKUP, "acme", [job("1")])
+    watchlist.replace(Source.API, "acme", [job("1", "handed in"), job("2")])
+    assert watchlist.sources(job("1").key) == (Source.API, Source.BACKUP)
+    assert watchlist.sources(job("3").key) == ()
+    assert watchlist.named(Source.API, "acme") == {job("1").key: job("1", "handed in"), job("2").key: job("2")}
+    assert watchlist.named(Source.API, "globex") == {}
