@@ -28,6 +28,7 @@ from spexporter.ledger import sql
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.sailpoint.resolver import DaemonResolver
 from spexporter.telemetry import Telemetry
+from spexporter.web.api import Api
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
@@ -59,6 +60,8 @@ async def run(
 
     `read` reads the configuration anew; `lifecycle` allows to ask for that over HTTP.
 
+    With `lifecycle`, jobs can be handed in over HTTP.
+
     Raises:
         StartError: an address cannot be listened on, or the store cannot be opened.
     """
@@ -72,7 +75,8 @@ async def run(
             telemetry=telemetry,
             clock=clock,
             listen=listen,
-            read=read if lifecycle else None,
+            read=read,
+            lifecycle=lifecycle,
         ) as exporter,
         asyncio.TaskGroup() as tasks,
     ):
@@ -112,6 +116,7 @@ async def exporting(
     clock: Clock,
     listen: Sequence[Address],
     read: Read | None = None,
+    lifecycle: bool = False,
 ) -> AsyncIterator["Exporter"]:
     """Run an exporter for as long as the block lasts; it closes in reverse: polling first, then the server.
 
@@ -121,7 +126,9 @@ async def exporting(
         StartError: an address cannot be listened on, or the ledger cannot be read.
     """
     async with AsyncExitStack() as stack:
-        exporter = Exporter(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, read=read)
+        exporter = Exporter(
+            config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, read=read, lifecycle=lifecycle
+        )
         try:
             await exporter.files.take_over(config)
         except StoreError as error:
@@ -149,7 +156,8 @@ class Exporter:
         http: aiohttp.ClientSession,
         telemetry: Telemetry,
         clock: Clock,
-        read: Read | None,
+        read: Read | None = None,
+        lifecycle: bool = False,
     ) -> None:
         self.urls: Sequence[str] = ()
         self.board = LatestViews(self._page_served)
@@ -157,10 +165,14 @@ class Exporter:
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, clock))
         self.files = Files(self.fleet, telemetry, clock)
-        reload = Reload(partial(self.files.reload, read) if read else None)
+        reload = Reload(partial(self.files.reload, read) if read and lifecycle else None)
         page = CollectorPage(telemetry.registry, created=config.counters.created)
         self.web = make_app(
-            MetricsPage(self.board, page, clock), Probes(liveness, clock), StatusPage(self.board, clock), reload
+            MetricsPage(self.board, page, clock),
+            Probes(liveness, clock),
+            StatusPage(self.board, clock),
+            reload,
+            Api(self.board, self.fleet, clock, lifecycle=lifecycle),
         )
 
     def _page_served(self) -> None:

@@ -37,7 +37,9 @@ def run(
     lifecycle: Annotated[
         bool,
         typer.Option(
-            "--web.enable-lifecycle", help="Allow POST /-/reload, and changes of jobs over HTTP.", show_default=False
+            "--web.enable-lifecycle",
+            help="Let whoever reaches the port reload, hand in jobs and take them back, over HTTP.",
+            show_default=False,
         ),
     ] = False,
     log_level: Annotated[LogLevel, typer.Option("--log.level", help="Log lines of this level and above.")] = (

@@ -22,6 +22,7 @@ _Section = TypeVar("_Section", bound=Section)
 
 _MISSING = {
     "name": "is missing; give the tenant a name of its own, the label `tenant`",
+    "tenant": "is missing; give the name of a tenant of this exporter",
     "id": "is missing; give the id that SailPoint gave the job",
     "operation": "is missing; say export or import",
 }

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from spexporter.domain.errors import StartError
+from spexporter.web.api import Api
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
@@ -31,7 +32,7 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: Reload) -> web.Application:
+def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: Reload, api: Api) -> web.Application:
     """Return the application with all routes."""
     app = web.Application()
     app.router.add_get("/metrics", metrics.handle)
@@ -39,6 +40,7 @@ def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: R
     app.router.add_get("/-/ready", probes.ready)
     app.router.add_get("/", status.handle)
     app.router.add_post("/-/reload", reload.handle)
+    api.add_to(app.router)
     app.on_response_prepare.append(_harden)
     return app
 

@@ -17,7 +17,7 @@ from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView, Trouble
 
 _JOBS_NAMED = 3
-_YEAR_9999_S = 253_370_764_800
+YEAR_9999_S = 253_370_764_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,6 @@ def ago(seconds: float) -> str:
 
 
 def _stamp(unix_s: float) -> str:
-    if not 0 <= unix_s < _YEAR_9999_S:
+    if not 0 <= unix_s < YEAR_9999_S:
         return "at an impossible time"
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -3,6 +3,7 @@ import signal
 import socket
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from spexporter import __version__
@@ -45,6 +46,21 @@ async def test_daemon_watches_the_tenants_of_a_simulator_in_another_process(tmp_
             ended = await daemon.end(signal.SIGTERM)
             assert (ended.status, ended.took_s < ENDS_WITHIN_S) == (0, True), ended
         assert (await simulator.end(signal.SIGTERM)).status == 0
+
+
+async def test_jobs_are_handed_in_where_the_flag_allows_it(tmp_path: Path) -> None:
+    """A job that was handed in to one process is watched by the next, which takes no more without the flag."""
+    order = {"tenant": "acme", "operation": "export", "id": "handed-in"}
+    config, statuses = write_config(tmp_path, "http://127.0.0.1:1"), []
+    for flags in (["--web.enable-lifecycle"], []):
+        run = ("run", "--config.file", str(config), "--web.listen-address", LOOPBACK, *flags)
+        async with spexporter(*run, folder=tmp_path) as daemon, aiohttp.ClientSession() as http:
+            url = f"{await daemon.url()}/api/v1/jobs"
+            async with http.post(url, json=order) as response:
+                statuses.append(response.status)
+            assert (await answer(f"{url}/acme/export/handed-in"))[0] == 200
+            assert (await daemon.end(signal.SIGTERM)).status == 0
+    assert statuses == [201, 403]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

@@ -195,12 +195,14 @@ async def world(
     tls: ssl.SSLContext | None = None,
     store: Path | None = None,
     hold_s: float = 0.0,
+    lifecycle: bool = False,
     **simulator_options: object,
 ) -> AsyncIterator[World]:
     """Run simulator and exporter; `plant` are arguments of `Simulator.start` for jobs that exist from the beginning.
 
     `config` replaces the configuration that the simulator writes of itself; `{url}` in it is the simulator's root.
     The ledger is in memory, or in the file `store`; new counters show their baseline in one page, and for `hold_s`.
+    With `lifecycle` jobs can be handed in over HTTP.
     With `tls` it is served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
     `again` is a world that has ended: its tenants, their record and its time go on, `plans` are not looked at.
     """
@@ -223,7 +225,13 @@ async def world(
             opened_ledger(used.store, host, telemetry) as ledger,
             client_session(trace_configs=[telemetry.trace()]) as http,
             exporting(
-                used, ledger=ledger, http=http, telemetry=telemetry, clock=host, listen=[Address("127.0.0.1", 0)]
+                used,
+                ledger=ledger,
+                http=http,
+                telemetry=telemetry,
+                clock=host,
+                listen=[Address("127.0.0.1", 0)],
+                lifecycle=lifecycle,
             ) as exporter,
         ):
             running = World(
