@@ -38,6 +38,11 @@ class Files:
         self._turn = asyncio.Lock()
         self._wanted = asyncio.Event()
 
+    @property
+    def busy(self) -> bool:
+        """Whether files are being read, or what they say is being taken over."""
+        return self._turn.locked()
+
     async def take_over(self, config: Config) -> Difference:
         """Run `config` from now on, and the jobs that its files name: whole, or not at all.
 

@@ -182,7 +182,7 @@ async def test_the_status_page_says_when_a_tenant_is_paused() -> None:
         assert "paused for" in (await running.get("/"))[1]
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/-/reload", "/metrics/"])
+@pytest.mark.parametrize("path", ["/nothing", "/-/nothing", "/metrics/"])
 async def test_unknown_paths_are_404(path: str) -> None:
     """Nothing is served that is not documented."""
     async with world([PLAN]) as running:

@@ -140,7 +140,8 @@ class World:
         """Let everything happen that needs no time: no exchange is in flight and every task waits for the clock."""
         while True:
             await settle()
-            if not self.telemetry.in_flight and not getattr(self.ledger, "busy", False):
+            ours = getattr(self.ledger, "busy", False) or self.exporter.files.busy
+            if not self.telemetry.in_flight and not ours:
                 return
             await asyncio.sleep(0.0002)  # an exchange is under way: let the sockets, or the disk, do their work
 
