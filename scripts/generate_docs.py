@@ -140,6 +140,11 @@ _ENDPOINTS = {
     Endpoint.EXPORT_STATUS: "an export job",
     Endpoint.IMPORT_STATUS: "an import job",
     Endpoint.IMPORT_RESULT: "an ended import's result",
+    Endpoint.BACKUPS: "the list of Configuration Hub's backups; not asked in this version",
+    Endpoint.UPLOADS: "the list of Configuration Hub's uploads; not asked in this version",
+    Endpoint.DRAFTS: "the list of Configuration Hub's drafts; not asked in this version",
+    Endpoint.DEPLOYS: "the list of Configuration Hub's deploys; not asked in this version",
+    Endpoint.PERSONAL_ACCESS_TOKENS: "when the credential itself ends; not asked in this version",
 }
 _OPERATIONS = {
     Operation.EXPORT: "an export job",

@@ -19,9 +19,10 @@ from spexporter.domain.errors import (
 )
 from spexporter.sailpoint import advice
 from spexporter.sailpoint.endpoints import VERSIONS, Endpoint
+from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.replies import check
 from spexporter.sailpoint.transport import Transport
-from spexporter.sailpoint.wire import Grants, Unreadable, decode_error, decode_token
+from spexporter.sailpoint.wire import Grants, decode_error, decode_token
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -47,11 +48,12 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token. Times are monotonic seconds."""
+    """An access token of the tenant that calls itself `org`, empty where not told. Times are monotonic seconds."""
 
     text: str
     renew_at_s: float
     grants: Grants
+    org: str = ""
 
     def __repr__(self) -> str:
         return "Token(…)"
@@ -69,6 +71,16 @@ class TokenSource:
         self._failure: TenantError | None = None
         self._failed_at_s = -math.inf
         self._tried_secret = ""
+
+    @property
+    def client_id(self) -> str:
+        """Whose tokens these are; it is in no metric, log or error."""
+        return self._credential.client_id
+
+    @property
+    def org(self) -> str:
+        """The tenant's own name as the latest token tells it, empty while that is not known."""
+        return self._token.org if self._token else ""
 
     async def get(self) -> Token:
         """Return a token that is not about to expire.
@@ -131,7 +143,7 @@ class TokenSource:
         lifetime_s = min(body.lifetime_s or _FALLBACK_LIFETIME_S, _LONGEST_LIFETIME_S)
         self._transport.vitals.token(self._clock.wall() + lifetime_s)
         log.info("token_renewed", lifetime_s=lifetime_s, has_user=body.grants.has_user)
-        return Token(body.access_token, sent_s + lifetime_s - renewal_margin_s(lifetime_s), body.grants)
+        return Token(body.access_token, sent_s + lifetime_s - renewal_margin_s(lifetime_s), body.grants, body.org)
 
     def _read_secret(self) -> str:
         try:

@@ -1,4 +1,4 @@
-"""One tenant's SP-Config API: jobs, results and object types as domain values.
+"""One tenant's API: jobs, results, object types and lists as domain values.
 
 Only GET here, and POST on the token URL in `auth`: the token that we hold could start imports.
 """
@@ -8,17 +8,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import structlog
 
 from spexporter.clock import Clock
 from spexporter.config.values import MaxAnswer
 from spexporter.domain.errors import TenantForbidden, TenantMalformed, TenantNotFound, TenantUnauthorized
-from spexporter.domain.job import JobKey, Observation
+from spexporter.domain.hub import ListedJob
+from spexporter.domain.job import JobKey, Observation, Operation
 from spexporter.domain.result import ImportReport, ImportResult
-from spexporter.sailpoint import advice, wire
+from spexporter.sailpoint import advice, lists, wire
 from spexporter.sailpoint.auth import Token, TokenSource
-from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, VERSIONS, Endpoint, path
+from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, VERSIONS, Endpoint, exists, path
+from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.replies import check
 from spexporter.sailpoint.transport import Answer, Transport
 from spexporter.sailpoint.wire import Grants
@@ -87,6 +90,25 @@ class TenantClient:
         """Return what a token of this tenant shows of what it may do."""
         return (await self._tokens.get()).grants
 
+    async def listed(self, operation: Operation) -> tuple[ListedJob, ...]:
+        """Return what the list of Configuration Hub's backups, uploads, drafts or deploys has now, in its own order.
+
+        Entries that cannot be read are left out and reported; each id is there once.
+        """
+
+        def decode(body: bytes) -> tuple[ListedJob, ...]:
+            return lists.decode_list(body, operation, self._reading())
+
+        return await self._get(LIST_ENDPOINT[operation], "", decode)
+
+    async def credential_expires(self) -> float | None:
+        """Return when the personal access token in use ends, Unix seconds; None for never, or where it is not told."""
+
+        def decode(body: bytes) -> float | None:
+            return lists.decode_credential_end(body, self._tokens.client_id, self._transport.exchanges.unknown)
+
+        return await self._get(Endpoint.PERSONAL_ACCESS_TOKENS, "", decode)
+
     def secret_changed(self) -> bool:
         """Tell whether the secret is another one than that of the last token request."""
         return self._tokens.secret_changed()
@@ -95,7 +117,20 @@ class TenantClient:
         async with self._finding_version:
             if self._version is None:
                 await self._find_version()
-        return await self._ask(endpoint, job_id, self._version or "", decode)
+        version = self._version or ""
+        if not exists(endpoint, version):
+            cure = advice.about_not_found(endpoint)
+            raise TenantNotFound(f"the API version {version} has no {endpoint}", endpoint=endpoint, cure=cure)
+        return await self._ask(endpoint, job_id, version, decode)
+
+    def _reading(self) -> lists.Reading:
+        return lists.Reading(
+            self._transport.tenant,
+            own_names(self._base_url, self._tokens.org),
+            observed_s=self._clock.wall(),
+            tenant_offset_s=self.vitals.offset_s or 0.0,
+            unknown=self._transport.exchanges.unknown,
+        )
 
     async def _find_version(self) -> frozenset[str]:
         """Find the newest API version that the tenant has and return its object types.
@@ -139,7 +174,7 @@ class TenantClient:
         self.vitals.access(endpoint, allowed=True)
         try:
             decoded = decode(answer.body)
-        except wire.Unreadable as error:
+        except Unreadable as error:
             self.vitals.up(up=False)
             cure = "if it is HTML, base_url names a web page or a proxy answers in the tenant's place"
             raise TenantMalformed(f"{endpoint} answered {error}", endpoint=endpoint, cure=cure) from error
@@ -158,3 +193,14 @@ class TenantClient:
             token = await self._tokens.replace(token)
             answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text)
         return answer.without(token.text), token
+
+
+def own_names(base_url: str, org: str) -> frozenset[str]:
+    """Return the names that a tenant may have for itself, in small letters: as its token and its host tell them.
+
+    Source: SailPoint API documentation, "Authentication": API hosts begin with the tenant's name, as in
+    acme.api.identitynow.com, also where people use a host of their own.
+    """
+    host = urlsplit(base_url).hostname or ""
+    name, api, _ = host.partition(".api.")
+    return frozenset(word.lower() for word in (org, name if api else "") if word)

@@ -18,6 +18,11 @@ class Endpoint(StrEnum):
     EXPORT_STATUS = "export-status"
     IMPORT_STATUS = "import-status"
     IMPORT_RESULT = "import-result"
+    BACKUPS = "backups"
+    UPLOADS = "uploads"
+    DRAFTS = "drafts"
+    DEPLOYS = "deploys"
+    PERSONAL_ACCESS_TOKENS = "personal-access-tokens"
 
 
 STATUS_ENDPOINT: Mapping[Operation, Endpoint] = {
@@ -25,15 +30,35 @@ STATUS_ENDPOINT: Mapping[Operation, Endpoint] = {
     Operation.IMPORT: Endpoint.IMPORT_STATUS,
 }
 
-_TAILS = {
-    Endpoint.CONFIG_OBJECTS: "config-objects",
-    Endpoint.EXPORT_STATUS: "export/{id}",
-    Endpoint.IMPORT_STATUS: "import/{id}",
-    Endpoint.IMPORT_RESULT: "import/{id}/download",
+LIST_ENDPOINT: Mapping[Operation, Endpoint] = {
+    Operation.BACKUP: Endpoint.BACKUPS,
+    Operation.UPLOAD: Endpoint.UPLOADS,
+    Operation.DRAFT: Endpoint.DRAFTS,
+    Operation.DEPLOY: Endpoint.DEPLOYS,
 }
+
+# The service, and what follows it and its version.
+_PLACES = {
+    Endpoint.CONFIG_OBJECTS: ("sp-config", "/config-objects"),
+    Endpoint.EXPORT_STATUS: ("sp-config", "/export/{id}"),
+    Endpoint.IMPORT_STATUS: ("sp-config", "/import/{id}"),
+    Endpoint.IMPORT_RESULT: ("sp-config", "/import/{id}/download"),
+    Endpoint.BACKUPS: ("configuration-hub", "/backups"),
+    Endpoint.UPLOADS: ("configuration-hub", "/backups/uploads"),
+    Endpoint.DRAFTS: ("configuration-hub", "/drafts"),
+    Endpoint.DEPLOYS: ("configuration-hub", "/deploys"),
+    # Without the query it asks for everybody's, which wants a scope that is no business of ours.
+    Endpoint.PERSONAL_ACCESS_TOKENS: ("personal-access-tokens", "?owner-id=me"),
+}
+
+
+def exists(endpoint: Endpoint, version: str) -> bool:
+    """Tell whether an API version has `endpoint`: beta is older than Configuration Hub's lists."""
+    return version != "beta" or endpoint not in LIST_ENDPOINT.values()
 
 
 def path(endpoint: Endpoint, version: str, job_id: str = "") -> str:
     """Return the path below `base_url`; `job_id` needs no quoting (configuration allows only [A-Za-z0-9._-])."""
-    root = "/sp-config/v1" if version == "v1" else f"/{version}/sp-config"
-    return f"{root}/{_TAILS[endpoint].format(id=job_id)}"
+    service, rest = _PLACES[endpoint]
+    root = f"/{service}/v1" if version == "v1" else f"/{version}/{service}"
+    return root + rest.format(id=job_id)

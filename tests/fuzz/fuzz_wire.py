@@ -29,7 +29,7 @@ from typing import Any
 import atheris  # type: ignore[import-untyped]  # not in the environment of the other tools, see above
 
 ROOT = Path(__file__).parents[2]
-INSTRUMENTED = ["spexporter.sailpoint.wire", "spexporter.sailpoint.replies", "email", "json"]
+INSTRUMENTED = [*(f"spexporter.sailpoint.{name}" for name in ("fields", "lists", "replies", "wire")), "email", "json"]
 sys.path.insert(0, str(ROOT))
 with atheris.instrument_imports(include=INSTRUMENTED):
     import json
@@ -38,20 +38,22 @@ with atheris.instrument_imports(include=INSTRUMENTED):
 
     from spexporter.domain.job import JobKey, JobState, Observation, Operation
     from spexporter.domain.result import ImportResult, TypeCounts
+    from spexporter.sailpoint.fields import Unreadable, parse_time
+    from spexporter.sailpoint.lists import Reading, decode_credential_end, decode_list
     from spexporter.sailpoint.replies import retry_after_s
     from spexporter.sailpoint.wire import (
-        Unreadable,
         decode_error,
         decode_object_types,
         decode_result,
         decode_status,
         decode_token,
-        parse_time,
     )
+    from tests.unit.sailpoint.test_lists_samples import SAMPLES
     from tests.unit.sailpoint.test_wire_samples import ERRORS, RESULTS, STATUSES
 
 KEY = JobKey("acme", Operation.IMPORT, "asked")
 WALL_S = 1_700_000_000.0
+LISTED = (Operation.BACKUP, Operation.DRAFT, Operation.DEPLOY)  # an upload is read as a backup
 LISTS = ("errors", "warnings", "infos", "importedObjects")
 TIMES = {"created": "created_s", "modified": "modified_s", "completed": "completed_s", "expiration": "expires_s"}
 TEXTS = {"message": "message", "description": "description", "jobId": "reported_id"}
@@ -100,6 +102,7 @@ def seeds() -> list[bytes]:
     documents: list[object] = [payload for _, payload, _ in STATUSES.values()]
     documents += [payload for payload, _ in RESULTS.values()]
     documents += [payload for payload, _ in ERRORS.values()]
+    documents += [payload for _, payload, _, _ in SAMPLES.values()]
     documents += [TOKEN, OBJECT_TYPES, dict.fromkeys(ERROR_FIELDS, "text")]
     return [json.dumps(document).encode() for document in documents] + [text.encode() for text in TEXT_SEEDS]
 
@@ -111,6 +114,10 @@ def check(body: bytes) -> None:
     result = said(lambda: decode_result(body))
     types = said(lambda: decode_object_types(body))
     token = said(lambda: decode_token(body))
+    reading = Reading("acme", frozenset({"acme"}), WALL_S, 0.0, lambda _: None)
+    for decode in (listing(body, operation, reading) for operation in LISTED):
+        check_list(said(decode))
+    said(lambda: decode_credential_end(body, "acme", lambda _: None))
     check_error(body)
     check_token_words(body, token)
     check_moment(parse_time(body.decode(errors="replace")), body.decode(errors="replace"))
@@ -231,6 +238,20 @@ def check_moment(got: float | None, text: str) -> None:
         expect("moment before 1970", got, None)
     elif got is None or abs(got - whole_s - float((match[2] or ".0")[:7])) > 1e-4:
         raise WrongError(f"moment {got} of {text!r} instead of {whole_s} and the fraction")
+
+
+def listing(body: bytes, operation: Operation, reading: Reading) -> Callable[[], Any]:
+    """Return what decodes `body` as a list."""
+    return lambda: decode_list(body, operation, reading)
+
+
+def check_list(got: Any) -> None:  # noqa: ANN401 (jobs, or `Unreadable`)
+    """Each id is there once, and an end is one that is written there."""
+    jobs = () if isinstance(got, Unreadable) else got
+    expect("ids", len({job.observation.key for job in jobs}), len(jobs))
+    for job in jobs:
+        if job.observation.ended_s not in {None, job.observation.completed_s}:
+            raise WrongError(f"end {job.observation.ended_s}")
 
 
 def check_result(document: Any, got: Any) -> None:  # noqa: ANN401 (any JSON value)
@@ -374,6 +395,8 @@ NAMES = (
     *TIMES,
     *TEXTS,
     *ERROR_FIELDS,
+    *("items", "id", "expirationDate", "name", "tenant", "isPartial", "options", "includeTypes", "totalObjectCount"),
+    *("cloudStorageStatus", "approvalStatus", "approvalComment", "timestamp", "changedToStatus", "draftName"),
 )
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 749, 10**12, 10**30, 1.5, -0.0, 1e308, "", " ", "IMPORT_PREVIEW", "inf", "nan", "749"),

@@ -29,6 +29,7 @@ from spexporter.sailpoint import wire
 from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.transport import Answer, Route, Transport
 from spexporter.sailpoint.vitals import Vitals
@@ -94,7 +95,7 @@ class Spoilt:
         decode = decoders.get(self.endpoint, _decode_status)
         try:
             decode(self.body)
-        except wire.Unreadable:
+        except Unreadable:
             return False
         return True
 

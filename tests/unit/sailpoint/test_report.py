@@ -5,7 +5,8 @@ import json
 import pytest
 
 from spexporter.domain.result import Texts
-from spexporter.sailpoint.wire import Unreadable, decode_report, decode_result
+from spexporter.sailpoint.fields import Unreadable
+from spexporter.sailpoint.wire import decode_report, decode_result
 
 
 def body(**types: object) -> bytes:

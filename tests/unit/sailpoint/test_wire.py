@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 
 from spexporter.domain.job import JobKey, JobState, Operation
 from spexporter.domain.result import TypeCounts
+from spexporter.sailpoint.fields import Unreadable, parse_time
 from spexporter.sailpoint.replies import retry_after_s
 from spexporter.sailpoint.wire import (
-    Unreadable,
     decode_error,
     decode_object_types,
     decode_result,
     decode_status,
     decode_token,
-    parse_time,
 )
 
 KEY = JobKey("acme", Operation.IMPORT, "asked")
