@@ -19,6 +19,7 @@ _SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
+_LINGER_S = 1.0  # for the rest of a body that was refused: to close at once can destroy the answer on its way
 _GRACE_S = 0.5  # for scrapes under way when the daemon ends
 
 
@@ -52,7 +53,9 @@ async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIt
     Raises:
         StartError: an address cannot be listened on.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_GRACE_S, handle_signals=False, lingering_time=_LINGER_S
+    )
     await runner.setup()
     try:
         urls: list[str] = []
