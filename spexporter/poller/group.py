@@ -36,6 +36,7 @@ class Poller:
         self._clock = clock
         self._pulse = pulse
         self._schedule = Schedule()
+        self._before_run: list[Target] | None = []
         self._in_flight: Counter[str] = Counter()
         self._tending: set[str] = set()
         self._wake = asyncio.Event()
@@ -95,7 +96,13 @@ class Poller:
         self._ask_soon([target for target in targets if self._schedule.due(target) is None])
 
     def _ask_soon(self, targets: Iterable[Target]) -> None:
-        """Queue first looks, spread over a moment: tenants over their probes, and jobs after the probe of theirs."""
+        """Queue first looks, spread over a moment: tenants over their probes, and jobs after the probe of theirs.
+
+        The moment begins with polling: restoring thousands of jobs may take longer than it lasts.
+        """
+        if self._before_run is not None:
+            self._before_run.extend(targets)
+            return
         now_s = self._clock.monotonic()
         for target in targets:
             pace = self._tenants[target.tenant].pace
@@ -104,6 +111,8 @@ class Poller:
 
     async def run(self) -> None:
         """Poll until cancelled."""
+        first, self._before_run = self._before_run or [], None
+        self._ask_soon(target for target in first if self._wants(target))
         async with asyncio.TaskGroup() as looks:
             while True:
                 self._wake.clear()
@@ -112,6 +121,10 @@ class Poller:
                 self._take_care(looks)
                 self._start_due(looks)
                 await self._clock.wait(self._wake, self._next_wake_s())
+
+    def _wants(self, target: Target) -> bool:
+        """Whether a look is still worth it: the tenant, or the job, may have left."""
+        return target.tenant in self._tenants and self._tenants[target.tenant].watches(target)
 
     def _reconsider(self) -> None:
         """Ask at once where a credential that was refused has changed since."""
