@@ -2,19 +2,14 @@
 
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from spexporter.clock import Clock
-from spexporter.domain.baseline import Baselines
 from spexporter.domain.breaker import BreakerState
-from spexporter.domain.counting import SeriesKey
 from spexporter.domain.errors import (
     AnswerTooLarge,
     StoreError,
@@ -28,9 +23,11 @@ from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation,
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Counted, Exchanges, Group, Lease, Ledger
 from spexporter.domain.result import ImportResult, Outcome
-from spexporter.domain.schedule import Pace, Target, TargetKind, next_look_s, spread_s
+from spexporter.domain.schedule import Target, TargetKind, next_look_s, spread_s
 from spexporter.domain.tenanttime import Moment
-from spexporter.domain.view import TenantState, TenantView
+from spexporter.domain.view import TenantState
+from spexporter.poller.care import Care
+from spexporter.poller.publishing import Publisher
 from spexporter.poller.troubles import Troubles, subject_of
 from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
 from spexporter.sailpoint.vitals import Vitals
@@ -79,18 +76,6 @@ class Following(NamedTuple):
     after_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Care:
-    """How one tenant is looked after; times in seconds."""
-
-    pace: Pace = field(default_factory=Pace)
-    max_staleness_s: float = math.inf
-    hold_s: float = 0.0
-    credential_expires_s: float | None = None
-    per_job: bool = True
-    expect: Mapping[Operation, float] = field(default_factory=dict)
-
-
 class TenantPolling:
     """One tenant: what is believed of its jobs, and how a look at it changes that."""
 
@@ -110,36 +95,36 @@ class TenantPolling:
         self.pace = care.pace
         self._care = care
         self._tenant = tenant
-        self._group = group
         self._client = client
-        self._ledger = ledger
-        self._board = board
-        self._lease = lease
         self._clock = clock
         self._exchanges = exchanges
-        self._state = TenantState()
-        shown = board.shown(tenant)  # before its configuration changed, perhaps
-        self._version = shown.version if shown else 0
         self._troubles = Troubles(client.vitals, clock)
         self._knows_types = False
         self._shared_error: TenantError | None = None
         self._shared_retry_s = 0.0
-        self._baselines = Baselines(care.hold_s)
-        # What could not be watched, or published, while the store failed.
+        # What could not be watched while the store failed.
         self._unwatched: dict[JobKey, WatchedJob] = {}
-        self._unpublished = False
         self._store_retry_s = -math.inf
-        self._veils: list[AbstractSet[SeriesKey]] = []
         # Dice of its own, so that tenants in trouble together are not tried again together; no secret depends on them.
         self._patience = Patience(care.pace, Random(zlib.crc32(tenant.encode())))  # noqa: S311
+        self._publisher = Publisher(
+            tenant,
+            group,
+            care,
+            vitals=client.vitals,
+            patience=self._patience,
+            ledger=ledger,
+            board=board,
+            lease=lease,
+            clock=clock,
+        )
 
     async def restore(self, state: TenantState) -> list[Target]:
         """Believe what the ledger knows, and return what is to be asked about its jobs."""
-        self._state = state
-        self._baselines.appeared(state.totals, self._clock.monotonic(), self._version + 1, born=False)
+        self._publisher.restore(state)
         if state.last_answer_s is not None:
             self._client.vitals.restore(state.last_answer_s, state.tenant_offset_s, state.still_at_s)
-        await self._apply(Change(operations=frozenset(self._care.expect)))
+        await self._publisher.apply(Change(operations=frozenset(self._care.expect)))
         self.show()
         return self._left_to_ask(state.jobs)
 
@@ -153,10 +138,10 @@ class TenantPolling:
         self._unwatched |= {job.key: job for job in added}
         added = tuple(self._unwatched.values())
         try:
-            await self._apply(Change(added=added, removed=removed))
+            await self._publisher.apply(Change(added=added, removed=removed))
         except StoreError:
             self._store_retry_s = self._clock.monotonic() + _STORE_RETRY_S
-            await self._apply(Change(removed=removed))
+            await self._publisher.apply(Change(removed=removed))
             added = ()
         done = {job.key: job for job in added}
         self._unwatched = {key: job for key, job in self._unwatched.items() if done.get(key) != job}
@@ -170,7 +155,7 @@ class TenantPolling:
         Raises:
             StoreError: it is not known whether the job was counted before; it is not watched.
         """
-        await self._apply(Change(added=(job,)))
+        await self._publisher.apply(Change(added=(job,)))
         self._unwatched.pop(job.key, None)
         self.show()
         return self._left_to_ask([job.key])
@@ -178,14 +163,7 @@ class TenantPolling:
     @property
     def jobs(self) -> Mapping[JobKey, Job]:
         """What is watched and has not left the pages for ever."""
-        return self._state.jobs
-
-    async def leave(self) -> None:
-        """Take back what was published since the last page: the next process may have another address."""
-        fence, shown = self._lease.held(self._group), self._board.shown(self._tenant)
-        if fence is not None and shown is not None:
-            values = {key: cell.published for key, cell in shown.state.totals.items()}
-            await self._ledger.withdraw(self._tenant, values, fence=fence)
+        return self._publisher.state.jobs
 
     def needs_care(self) -> bool:
         """Whether something is due that is no look.
@@ -193,24 +171,22 @@ class TenantPolling:
         A job leaves, counters are let go, the tenant went down or came back, or the store may be back.
         """
         now_s = self._clock.monotonic()
-        if self._baselines.releasable(now_s, self._board.served_version(self._tenant)):
+        if self._publisher.releasable:
             return True
-        if self._clock.wall() >= self._state.leaves_s:
+        state = self._publisher.state
+        if self._clock.wall() >= state.leaves_s:
             return True
-        went_or_came = (
-            self._state.last_answer_s is not None and self._client.vitals.health.still_at_s != self._state.still_at_s
-        )
-        return (went_or_came or bool(self._unwatched) or self._unpublished) and now_s >= self._store_retry_s
+        went_or_came = state.last_answer_s is not None and self._client.vitals.health.still_at_s != state.still_at_s
+        return (went_or_came or bool(self._unwatched) or self._publisher.behind) and now_s >= self._store_retry_s
 
     async def tend(self) -> list[Target]:
         """Do what `needs_care`, and return what is to be asked about jobs that are watched from now on."""
-        now_s = self._clock.monotonic()
-        self._store_retry_s = now_s + _STORE_RETRY_S
-        self._baselines.release(now_s, self._board.served_version(self._tenant))
+        self._store_retry_s = self._clock.monotonic() + _STORE_RETRY_S
+        self._publisher.release()
         return await self.watch((), ())
 
     def _left_to_ask(self, keys: Iterable[JobKey]) -> list[Target]:
-        jobs = (self._state.jobs[key] for key in keys if key in self._state.jobs)
+        jobs = (self._publisher.state.jobs[key] for key in keys if key in self._publisher.state.jobs)
         targets = (self._next_target(job) for job in jobs)
         return [target for target in targets if target is not None]
 
@@ -220,7 +196,7 @@ class TenantPolling:
             return []
         self._patience.relent()
         log.info("secret_changed")
-        return [Target(self._tenant, TargetKind.PROBE), *self._left_to_ask(self._state.jobs)]
+        return [Target(self._tenant, TargetKind.PROBE), *self._left_to_ask(self._publisher.state.jobs)]
 
     @property
     def waits_until_s(self) -> float | None:
@@ -235,13 +211,15 @@ class TenantPolling:
 
     def watches(self, target: Target) -> bool:
         """Whether `target` is still worth a look: its job may have left while one was under way."""
-        return target.key is None or target.key in self._state.jobs
+        return target.key is None or target.key in self._publisher.state.jobs
 
     def show(self) -> None:
         """Put the present view on the board."""
-        self._version += 1
-        self._baselines.appeared(self._state.totals, self._clock.monotonic(), self._version)
-        self._board.put(self._view())
+        self._publisher.show()
+
+    async def leave(self) -> None:
+        """Take back what was published since the last page: the next process may have another address."""
+        await self._publisher.leave()
 
     async def look(self, target: Target) -> Following | None:
         """Make one look and return the one that follows, None when the job has nothing more to tell.
@@ -254,7 +232,7 @@ class TenantPolling:
             return Following(target, waits_s + spread_s(self.pace, str(target)))
         if target.key is None:
             return await self._probe(target)
-        job = self._state.jobs.get(target.key)
+        job = self._publisher.state.jobs.get(target.key)
         if job is None:
             return None
         if target.kind is TargetKind.RESULT:
@@ -270,7 +248,7 @@ class TenantPolling:
             if quiet_s < self.pace.probe_s:
                 # Other answers show that the tenant is there; a moment at least, or it would be due again at once.
                 return Following(target, max(self.pace.fastest_s, self.pace.probe_s - quiet_s))
-        await self._apply(Change(object_types=await self._client.object_types()))
+        await self._publisher.apply(Change(object_types=await self._client.object_types()))
         self._knows_types = True
         self._worked(target, Endpoint.CONFIG_OBJECTS)
         return Following(target, self.pace.probe_s)
@@ -289,8 +267,8 @@ class TenantPolling:
             observation = Observation(key, JobState.NOT_FOUND, "", observed_s=self._clock.wall())
         else:
             self._worked(target, endpoint)
-        await self._apply(Change(observations=(observation,)))
-        job = self._state.jobs.get(key)
+        await self._publisher.apply(Change(observations=(observation,)))
+        job = self._publisher.state.jobs.get(key)
         if job is None:
             return None
         if job.state != before.state:
@@ -300,7 +278,7 @@ class TenantPolling:
             return following and Following(following, 0.0)
         if job.state is JobState.NOT_FOUND:
             return Following(target, self.pace.probe_s if job.left else self.pace.slowest_s)
-        return Following(target, next_look_s(self.pace, self._view().elapsed_s(job, self._now())))
+        return Following(target, next_look_s(self.pace, self._publisher.elapsed_s(job)))
 
     async def _look_at_result(self, target: Target, job: Job) -> None:
         try:
@@ -316,7 +294,7 @@ class TenantPolling:
             counted = Counted(job.key, job.outcome_of(result), result)
             self._worked(target, Endpoint.IMPORT_RESULT)
         self._patience.forget(target)
-        await self._apply(Change(results=(counted,)))
+        await self._publisher.apply(Change(results=(counted,)))
         if job.state is JobState.COMPLETE and not counted.outcome.read:
             log.warning("import_result_lost", outcome=counted.outcome.value)
             return
@@ -372,76 +350,6 @@ class TenantPolling:
         retry_s = self._patience.failed(target, error, self._clock.monotonic(), own=own)
         self._shared_error, self._shared_retry_s = error, retry_s
         return retry_s
-
-    async def _apply(self, change: Change) -> None:
-        """Write `change`, let pages show what it counted, and believe what the ledger says then."""
-        fence = self._lease.held(self._group)
-        if fence is None:
-            return
-        dated = self._dated(change)
-        with self._veiled(dated):
-            self._state = await self._ledger.apply(self._tenant, dated, fence=fence)
-        # What began with this change is new to pages, too: it shows 0 first.
-        self._baselines.appeared(self._state.totals, self._clock.monotonic(), self._version + 1)
-        if unpublished := self._to_publish():
-            self._state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
-            self._unpublished = bool(self._to_publish())
-
-    @contextmanager
-    def _veiled(self, change: Change) -> Iterator[None]:
-        """Keep counters that no page has shown off the pages while `change` may make them begin with what is late.
-
-        A page in between would show 0, and the next one an increase that was none.
-        """
-        if not (change.unseen and (change.observations or change.results)):
-            yield
-            return
-        self._veils.append(change.unseen)
-        self._baselines.reappear(change.unseen, math.inf)
-        self.show()
-        try:
-            yield
-        finally:
-            self._veils.remove(change.unseen)
-            self._baselines.reappear(change.unseen - frozenset().union(*self._veils), self._version + 1)
-
-    def _dated(self, change: Change) -> Change:
-        """Add what the ledger must know about this moment."""
-        vitals, shown = self._client.vitals, self._board.shown(self._tenant)
-        return replace(
-            change,
-            unseen=self._baselines.unseen(shown.version if shown else 0),
-            at_s=self._clock.wall(),
-            answered_s=vitals.health.last_answer_s,
-            tenant_offset_s=vitals.offset_s,
-            still_at_s=vitals.health.still_at_s,
-        )
-
-    def _to_publish(self) -> Mapping[SeriesKey, float]:
-        """Return what pages are to show from now on: all that was counted, where the baseline was shown before."""
-        behind = {key: cell.due for key, cell in self._state.totals.items() if cell.due > cell.published}
-        held = self._baselines.held if behind else frozenset()
-        return {key: due for key, due in behind.items() if key not in held}
-
-    def _view(self) -> TenantView:
-        return TenantView(
-            self._tenant,
-            self._version,
-            self._shown_state(),
-            self._client.vitals.health,
-            max_staleness_s=self._care.max_staleness_s,
-            expect=self._care.expect,
-            credential_expires_s=self._care.credential_expires_s,
-            per_job=self._care.per_job,
-            breaker=self._patience.breaker(self._clock.monotonic()),
-            next_try_monotonic_s=self.waits_until_s,
-        )
-
-    def _shown_state(self) -> TenantState:
-        if not self._veils:
-            return self._state
-        veiled = frozenset().union(*self._veils)
-        return replace(self._state, totals={key: cell for key, cell in self._state.totals.items() if key not in veiled})
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall(), self._clock.monotonic())

@@ -1,0 +1,162 @@
+"""What is believed of one tenant: written into the ledger, and shown on the board as far as pages may show it."""
+
+import math
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import replace
+
+from spexporter.clock import Clock
+from spexporter.domain.baseline import Baselines
+from spexporter.domain.counting import SeriesKey
+from spexporter.domain.job import Job
+from spexporter.domain.patience import Patience
+from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
+from spexporter.domain.tenanttime import Moment
+from spexporter.domain.view import TenantState, TenantView
+from spexporter.poller.care import Care
+from spexporter.sailpoint.vitals import Vitals
+
+
+class Publisher:
+    """Keeps one tenant's state; counters rise on pages only after they have shown where they stood before."""
+
+    def __init__(
+        self,
+        tenant: str,
+        group: Group,
+        care: Care,
+        *,
+        vitals: Vitals,
+        patience: Patience,
+        ledger: Ledger,
+        board: Board,
+        lease: Lease,
+        clock: Clock,
+    ) -> None:
+        self.state = TenantState()
+        self._tenant = tenant
+        self._group = group
+        self._care = care
+        self._vitals = vitals
+        self._patience = patience
+        self._ledger = ledger
+        self._board = board
+        self._lease = lease
+        self._clock = clock
+        self._baselines = Baselines(care.hold_s)
+        shown = board.shown(tenant)  # before its configuration changed, perhaps
+        self._version = shown.version if shown else 0
+        self._veils: list[AbstractSet[SeriesKey]] = []
+        self._behind = False
+
+    def restore(self, state: TenantState) -> None:
+        """Believe what the ledger knows."""
+        self.state = state
+        self._baselines.appeared(state.totals, self._clock.monotonic(), self._version + 1, born=False)
+
+    async def apply(self, change: Change) -> None:
+        """Write `change`, let pages show what it counted, and believe what the ledger says then.
+
+        Raises:
+            StoreError: it is not known whether jobs that are added were counted before; nothing has changed.
+        """
+        fence = self._lease.held(self._group)
+        if fence is None:
+            return
+        dated = self._dated(change)
+        with self._veiled(dated):
+            self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
+        # What began with this change is new to pages, too: it shows 0 first.
+        self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version + 1)
+        if unpublished := self._to_publish():
+            self.state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
+            self._behind = bool(self._to_publish())
+
+    def show(self) -> None:
+        """Put the present view on the board."""
+        self._version += 1
+        self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version)
+        self._board.put(self._view())
+
+    @property
+    def releasable(self) -> bool:
+        """Whether counters have shown their baseline long enough: the next change lets pages show what came since."""
+        return self._baselines.releasable(self._clock.monotonic(), self._board.served_version(self._tenant))
+
+    @property
+    def behind(self) -> bool:
+        """Whether the store did not allow pages to show what they could."""
+        return self._behind
+
+    def release(self) -> None:
+        """Let go of the counters that are `releasable`."""
+        self._baselines.release(self._clock.monotonic(), self._board.served_version(self._tenant))
+
+    async def leave(self) -> None:
+        """Take back what was published since the last page: the next process may have another address."""
+        fence, shown = self._lease.held(self._group), self._board.shown(self._tenant)
+        if fence is not None and shown is not None:
+            values = {key: cell.published for key, cell in shown.state.totals.items()}
+            await self._ledger.withdraw(self._tenant, values, fence=fence)
+
+    def elapsed_s(self, job: Job) -> float | None:
+        """Return how long `job` has run or took, in seconds, None where that is not known."""
+        return self._view().elapsed_s(job, Moment(self._clock.wall(), self._clock.monotonic()))
+
+    @contextmanager
+    def _veiled(self, change: Change) -> Iterator[None]:
+        """Keep counters that no page has shown off the pages while `change` may make them begin with what is late.
+
+        A page in between would show 0, and the next one an increase that was none.
+        """
+        if not (change.unseen and (change.observations or change.results)):
+            yield
+            return
+        self._veils.append(change.unseen)
+        self._baselines.reappear(change.unseen, math.inf)
+        self.show()
+        try:
+            yield
+        finally:
+            self._veils.remove(change.unseen)
+            self._baselines.reappear(change.unseen - frozenset().union(*self._veils), self._version + 1)
+
+    def _dated(self, change: Change) -> Change:
+        """Add what the ledger must know about this moment."""
+        shown = self._board.shown(self._tenant)
+        return replace(
+            change,
+            unseen=self._baselines.unseen(shown.version if shown else 0),
+            at_s=self._clock.wall(),
+            answered_s=self._vitals.health.last_answer_s,
+            tenant_offset_s=self._vitals.offset_s,
+            still_at_s=self._vitals.health.still_at_s,
+        )
+
+    def _to_publish(self) -> Mapping[SeriesKey, float]:
+        """Return what pages are to show from now on: all that was counted, where the baseline was shown before."""
+        behind = {key: cell.due for key, cell in self.state.totals.items() if cell.due > cell.published}
+        held = self._baselines.held if behind else frozenset()
+        return {key: due for key, due in behind.items() if key not in held}
+
+    def _view(self) -> TenantView:
+        now_s = self._clock.monotonic()
+        return TenantView(
+            self._tenant,
+            self._version,
+            self._shown_state(),
+            self._vitals.health,
+            max_staleness_s=self._care.max_staleness_s,
+            expect=self._care.expect,
+            credential_expires_s=self._care.credential_expires_s,
+            per_job=self._care.per_job,
+            breaker=self._patience.breaker(now_s),
+            next_try_monotonic_s=self._patience.tenant_waits_until_s(now_s),
+        )
+
+    def _shown_state(self) -> TenantState:
+        if not self._veils:
+            return self.state
+        veiled = frozenset().union(*self._veils)
+        return replace(self.state, totals={key: cell for key, cell in self.state.totals.items() if key not in veiled})
