@@ -313,7 +313,8 @@ def _written(key: str, value: Schema) -> str:
     if "$ref" in value:
         return f"mapping, see [`{key}`](#{key})"
     if value.get("type") == "array" and "title" in value["items"]:
-        return f"list of {value['items']['title']}s"
+        words = value["items"]["anyOf"][0].get("enum")
+        return f"list of {', '.join(f'`{word}`' for word in words)}" if words else f"list of {value['items']['title']}s"
     if value.get("type") == "array":
         return f"list, see [`{key}`](#{key})"
     words = value["anyOf"][0].get("enum")

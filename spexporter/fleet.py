@@ -20,9 +20,10 @@ from spexporter.domain.ports import Board, Group, Ledger, Terms
 from spexporter.ledger.lease import SoleOwner
 from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint.client import TenantClient
-from spexporter.sailpoint.endpoints import Endpoint
+from spexporter.sailpoint.endpoints import LIST_ENDPOINT, Endpoint
 from spexporter.sailpoint.gate import Gate
 from spexporter.telemetry import GroupPulse, Telemetry
+from spexporter.watch.backups import backups_of
 from spexporter.watch.configured import configured_jobs
 from spexporter.watch.watchlist import Watchlist
 
@@ -98,10 +99,15 @@ class Fleet:
             tenant = self._tenants[name] = wanted[name]
             self._gates[group_of(tenant)].relimit(tenant.rate_limit)
             await self._pollers[group_of(tenant)].add(name, self._polling(tenant), states[name])
-            self._watchlist.restore(name, [job.watched for job in states[name].jobs.values()])
+            self._watchlist.restore(name, _named(states[name].jobs.values()))
         for name, tenant in wanted.items():
             self._tenants[name] = tenant
             await self._watch(Source.CONFIG, name, configured_jobs(tenant))
+        for name, tenant in wanted.items():
+            if name in states:
+                await self._watch_backups(tenant, states[name].jobs.values())
+            else:
+                self._poller_of(name).reloaded(name)
         await self._end_idle_groups()
         return Difference(added, removed, changed)
 
@@ -138,14 +144,16 @@ class Fleet:
             named = self._watchlist.named(Source.API, key.tenant)
             job = _told_again(named.get(key), job)
             await poller.begin(key.tenant, job)
-            await self._name(key.tenant, {**named, key: job}, begun=key)
+            await self._name(Source.API, key.tenant, {**named, key: job}, begun=key)
             return not sources and key in poller.jobs(key.tenant)
 
     async def remove_job(self, key: JobKey) -> None:
         """See `spexporter.domain.ports.JobDesk.remove_job`."""
         async with self._turn:
-            self._poller_of(key.tenant)
+            poller = self._poller_of(key.tenant)
             sources = self._watchlist.sources(key)
+            if not sources and (job := poller.jobs(key.tenant).get(key)):
+                sources = (job.watched.source,)
             if not sources:
                 raise UnknownJob(f"nobody has named the {key.operation} job {key.job_id} of tenant {key.tenant}")
             if others := [source for source in sources if source is not Source.API]:
@@ -153,20 +161,38 @@ class Fleet:
                     f"the job is named by another source than the API ({', '.join(others)}); take it out there"
                 )
             named = self._watchlist.named(Source.API, key.tenant)
-            await self._name(key.tenant, {other: job for other, job in named.items() if other != key})
+            await self._name(Source.API, key.tenant, {other: job for other, job in named.items() if other != key})
 
-    async def _name(self, tenant: str, named: Mapping[JobKey, WatchedJob], begun: JobKey | None = None) -> None:
-        """Make these, of which polling has `begun` one, all that our API names for `tenant`.
+    async def _name(
+        self, source: Source, tenant: str, named: Mapping[JobKey, WatchedJob], begun: JobKey | None = None
+    ) -> None:
+        """Make these, of which polling has `begun` one, all that `source` names for `tenant`.
 
         Those that have left the pages for ever are let go: nobody takes them back by hand, and what pipelines hand in
         would grow without an end. The ledger remembers that they were counted.
         """
         poller = self._poller_of(tenant)
         live = poller.jobs(tenant)
-        delta = self._watchlist.replace(Source.API, tenant, [job for key, job in named.items() if key in live])
+        delta = self._watchlist.replace(source, tenant, [job for key, job in named.items() if key in live])
         left_before = () if begun is None or begun in live or begun in delta.removed else (begun,)
         if gone := (*delta.removed, *left_before):
             await poller.watch(tenant, (), gone)
+
+    async def _watch_backups(self, tenant: Tenant, jobs: Iterable[Job]) -> None:
+        """Watch the backups that the tenant's imports name; a crash may have come before they were watched."""
+        known = self._watchlist.named(Source.BACKUP, tenant.name)
+        named = {**{backup.key: backup for backup in backups_of(jobs)}, **known} if tenant.follow_backups else {}
+        await self._watch(Source.BACKUP, tenant.name, named.values())
+
+    async def _follow(self, backup: WatchedJob) -> None:
+        """Watch a backup from now on, too."""
+        async with self._turn:
+            tenant = backup.key.tenant
+            poller = self._poller_of(tenant)
+            known = self._watchlist.named(Source.BACKUP, tenant)
+            live = poller.jobs(tenant)
+            kept = [job for key, job in known.items() if key in live]
+            await self._watch(Source.BACKUP, tenant, [*kept, backup])
 
     def _check_room(self, tenant: str, jobs: Iterable[Job]) -> None:
         unfinished = sum(job.end_seen_s is None and not job.left for job in jobs)
@@ -220,19 +246,27 @@ class Fleet:
             tenant.name,
             group_of(tenant),
             self._client(tenant, self._gates[group_of(tenant)]),
-            Care(
-                tenant.poll,
-                tenant.max_staleness_s,
-                self._hold_s,
-                tenant.credential_expires,
-                self._per_job,
-                tenant.expect,
-            ),
+            self._care(tenant),
             ledger=shared.ledger,
             board=shared.board,
             lease=self._lease,
             clock=shared.clock,
             exchanges=shared.telemetry,
+            follow=self._follow if tenant.follow_backups else None,
+        )
+
+    def _care(self, tenant: Tenant) -> Care:
+        expires = tenant.credential_expires
+        return Care(
+            tenant.poll,
+            tenant.max_staleness_s,
+            self._hold_s,
+            credential_expires_s=None if expires == "auto" else expires,
+            asks_credential_end=expires == "auto",
+            per_job=self._per_job,
+            expect=tenant.expect,
+            discover=tuple(operation for operation, endpoint in LIST_ENDPOINT.items() if endpoint in tenant.discover),
+            max_jobs=self._max_jobs,
         )
 
     def _client(self, tenant: Tenant, gate: Gate) -> TenantClient:
@@ -280,6 +314,11 @@ def _told_again(before: WatchedJob | None, job: WatchedJob) -> WatchedJob:
         max_age_s=before.max_age_s if job.max_age_s is None else job.max_age_s,
         preview=before.preview if job.preview is None else job.preview,
     )
+
+
+def _named(jobs: Iterable[Job]) -> Iterable[WatchedJob]:
+    """Return what somebody names; of the jobs on a list the list itself tells."""
+    return [job.watched for job in jobs if job.watched.source is not Source.DISCOVERY]
 
 
 def _differ(before: Tenant, after: Tenant) -> bool:

@@ -6,7 +6,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from spexporter.config.model import ExpectSection, JobSection, TenantSection
+from spexporter.config.model import LISTS, ExpectSection, JobSection, TenantSection
 from spexporter.config.nodes import Block, Node, blocks
 from spexporter.config.patterns import resolve
 from spexporter.config.secret import Secret
@@ -45,6 +45,8 @@ def _tenant(section: TenantSection, nodes: Mapping[str, Node]) -> Tenant:
         retention_s=section.retention,
         count_new_within_s=section.count_new_within,
         expect=_expected(section.expect),
+        discover=tuple(word for word in LISTS if word in section.discover),
+        follow_backups=section.follow_backups,
         proxy=section.proxy,
         ca_file=_folder(nodes["ca_file"]) / section.ca_file if section.ca_file else None,
         allow_http=section.allow_http,

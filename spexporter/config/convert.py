@@ -5,6 +5,7 @@ Each `ValueError` says what would be right and never repeats what was given.
 
 import re
 from datetime import UTC, datetime
+from typing import Literal
 
 DURATION_PATTERN = (
     r"(?=[0-9])([0-9]{1,9}y)?([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?"
@@ -164,15 +165,17 @@ def org(text: str) -> str:
     return text.lower()
 
 
-def unix_time(text: str) -> float:
-    """Return the Unix seconds of a date (its first moment) or time, in UTC where no offset is written.
+def auto_or_time(text: str) -> Literal["auto"] | float:
+    """Return `auto`, or the Unix seconds of a date (its first moment) or time, in UTC where no offset is written.
 
     Source: RFC 3339, with the blank, the cut time and the missing offset that ISO 8601 allows.
 
     Raises:
         ValueError: The text is neither.
     """
-    wrong = "must be a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z"
+    if text == "auto":
+        return "auto"
+    wrong = "must be auto, a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z"
     if not re.fullmatch(TIME_PATTERN, text):
         raise ValueError(wrong)
     try:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from spexporter.config.model import DefaultsSection
-from spexporter.config.nodes import Block, Items, Node, inherit
+from spexporter.config.nodes import Block, Items, Node, Text, inherit
 
 _SECRETS = frozenset({"client_secret", "client_secret_file"})
 
@@ -22,7 +22,8 @@ def _inheriting(tenant: Block, defaults: Block) -> Block:
     if tenant.entries.keys() & _SECRETS:
         # A tenant that names a secret of its own, in either form, does not want the other form from `defaults`.
         unwanted = _SECRETS
-    if "client_id" in tenant.entries:
+    expires = defaults.entries.get("credential_expires")
+    if "client_id" in tenant.entries and isinstance(expires, Text) and expires.text != "auto":
         # The date is that of another token.
         unwanted |= {"credential_expires"}
     wanted = {

@@ -5,7 +5,7 @@ Each field is read from text. Rules that look at several keys are in `rules`.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
@@ -16,6 +16,8 @@ from spexporter.config import convert, urls
 from spexporter.domain.job import SP_CONFIG_OPERATIONS, Operation
 
 API_VERSIONS = ("auto", "v1", "v2026", "v2025", "v2024", "beta")
+# Configuration Hub's lists, in the order in which `Tenant.discover` has them.
+LISTS = ("backups", "uploads", "drafts", "deploys")
 
 _T = TypeVar("_T")
 
@@ -81,13 +83,18 @@ Identifier = Annotated[
 Org = Annotated[str, _read(convert.org), _schema("org name", {"type": "number"}, _matching(convert.ORG_PATTERN))]
 FreeText = Annotated[str, _read(convert.filled), _schema("text", _ANY_TEXT)]
 PathPattern = Annotated[str, _read(convert.pattern), _schema("path pattern", _ANY_TEXT)]
-UnixTime = Annotated[float, _read(convert.unix_time), _schema("date", _matching(convert.TIME_PATTERN))]
+AutoOrTime = Annotated[
+    Literal["auto"] | float,
+    _read(convert.auto_or_time),
+    _schema("`auto` or date", {"enum": ["auto"]}, _matching(convert.TIME_PATTERN)),
+]
 FilePath = Annotated[str, _read(convert.filled), _schema("path", _ANY_TEXT)]
 Hidden = Annotated[SecretStr, _read(_secret), _schema("text, never shown", _ANY_TEXT)]
 ApiUrl = Annotated[str, _read(urls.api_url), _schema("URL", _URL)]
 ProxyUrl = Annotated[str, _read(urls.proxy_url), _schema("proxy URL", _URL)]
 StoreUrl = Annotated[Path | None, _read(urls.store_path), _schema("store URL", _matching(urls.STORE_PATTERN))]
 ApiVersion = Annotated[str, _read(_choice(*API_VERSIONS)), _schema("choice", {"enum": list(API_VERSIONS)})]
+ListName = Annotated[str, _read(_choice(*LISTS)), _schema("choice", {"enum": list(LISTS)})]
 JobOperation = Annotated[Operation, _read(_operation), _schema("choice", {"enum": list(SP_CONFIG_OPERATIONS)})]
 
 
@@ -192,8 +199,9 @@ class DefaultsSection(Section):
     client_secret_file: FilePath | None = _key(
         "A file with the secret, read again at each renewal of the token; a line break at its end is dropped"
     )
-    credential_expires: UnixTime | None = _key(
-        "When the personal access token ends; a date in `defaults` holds for tenants without a `client_id` of their own"
+    credential_expires: AutoOrTime | None = _key(
+        "When the personal access token ends, or `auto` to ask the API, where the token's scopes allow it; by default"
+        " nobody asks. A date in `defaults` holds for tenants without a `client_id` of their own"
     )
     api_version: ApiVersion = _key("Which version of the API to ask; `auto` looks for one that answers", "auto")
     rate_limit: RateLimitSection = Field(
@@ -212,6 +220,12 @@ class DefaultsSection(Section):
         "A job that had ended longer ago than this when its id was given counts, but not as an increase", "1h"
     )
     expect: ExpectSection = Field(default=ExpectSection(), description="How often each operation should succeed")
+    discover: tuple[ListName, ...] = Field(
+        default=(), description="Lists of Configuration Hub whose jobs to watch; `beta` has none"
+    )
+    follow_backups: Boolean = _key(
+        "Also watch the export job that an import's result names as its backup (`exportJobId`)", "true"
+    )
     proxy: ProxyUrl | None = _key("Ask through this proxy; `HTTPS_PROXY` and `NO_PROXY` are honoured too")
     ca_file: FilePath | None = _key("PEM certificates to trust beside the system's authorities")
     allow_http: Boolean = _key("Allow URLs without TLS to hosts other than this one", "false")

@@ -32,6 +32,8 @@ def check_main(root: Block, complaints: Complaints) -> None:
             heirs.append(defaults)
     _some_tenant(root, complaints)
     _check_tenants(tenants, complaints)
+    for heir in heirs:
+        _lists_of_the_version(heir, complaints)
     _remembered_long_enough(root, heirs, complaints)
 
 
@@ -40,6 +42,7 @@ def check_tenants(root: Block, remembered_s: float, complaints: Complaints) -> N
     tenants = blocks(root, "tenants")
     _check_tenants(tenants, complaints)
     for tenant in tenants:
+        _lists_of_the_version(tenant, complaints)
         _shown_no_longer_than(remembered_s, tenant, complaints)
 
 
@@ -161,6 +164,16 @@ def _one_limit_per_client(tenants: Sequence[Block], complaints: Complaints) -> N
                 complaints.about(own, message)
             else:
                 complaints.about(tenant, message, key="rate_limit")
+
+
+def _lists_of_the_version(tenant: Block, complaints: Complaints) -> None:
+    version, listed = tenant.entries.get("api_version"), tenant.entries.get("discover")
+    if not isinstance(version, Text) or version.text != "beta" or not isinstance(listed, Items) or not listed.nodes:
+        return
+    complaints.about(
+        tenant.own("discover") or tenant.own("api_version") or listed,
+        "beta has no lists of Configuration Hub: choose another api_version, or write discover: []",
+    )
 
 
 def rate_limits(root: Block) -> Mapping[str, RateLimit]:

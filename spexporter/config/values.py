@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from spexporter.config.secret import Secret
 from spexporter.domain.budget import RateLimit
@@ -35,7 +36,8 @@ class Tenant:
     """One tenant with all it inherited; URLs have no slash at their end, `jobs` are in file order.
 
     Two that say the same are equal, whatever their secret files hold now: those are read anew when they are needed.
-    `job_files` are patterns for `patterns.find`. `credential_expires` is in Unix seconds, None where it is not known.
+    `job_files` are patterns for `patterns.find`. `discover` holds words of `model.LISTS`, in that order.
+    `credential_expires` is in Unix seconds, or `auto` to ask the API, or None where nobody wants to know.
 
     An ended job keeps its own series for `retention_s` from when we first saw its end. One whose id we were given more
     than `count_new_within_s` after its end counts, but not as an increase. `expect` tells the seconds within which an
@@ -47,7 +49,7 @@ class Tenant:
     token_url: str
     client_id: str = field(repr=False)
     secret: Secret
-    credential_expires: float | None
+    credential_expires: Literal["auto"] | float | None
     api_version: str
     rate_limit: RateLimit
     poll: Pace
@@ -57,6 +59,8 @@ class Tenant:
     retention_s: float
     count_new_within_s: float
     expect: Mapping[Operation, float]
+    discover: tuple[str, ...]
+    follow_backups: bool
     proxy: str | None = field(repr=False)  # may carry a password
     ca_file: Path | None
     allow_http: bool

@@ -115,6 +115,27 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class HubFacts:
+    """What Configuration Hub tells of one of its jobs beside its state; this can change after the job's end.
+
+    `object_count` and `synced`, whether cloud storage has it, are None where that is not told. `of_other_tenant` is
+    None where the answer names a tenant and we do not know the names of ours.
+
+    Source: SailPoint API specification, Configuration Hub: schemas of backups, drafts and deploys.
+    """
+
+    object_count: int | None = None
+    synced: bool | None = None
+    partial: bool = False
+    of_other_tenant: bool | None = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is known to be all of this tenant's configuration."""
+        return not self.partial and self.of_other_tenant is False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What we believe about one watched job. The end is frozen as it was when the final state was first seen.
 
@@ -132,6 +153,7 @@ class Job:
     late: bool = False
     outcome: Outcome | None = None
     result: ImportResult | None = None
+    hub: HubFacts | None = None
 
     @property
     def key(self) -> JobKey:
@@ -154,9 +176,20 @@ class Job:
         return self.end_seen_s is not None and (self.key.operation is not Operation.IMPORT or self.outcome is not None)
 
     @property
+    def succeeded(self) -> bool:
+        """Whether it did, at a known time, all that its operation is for; what SailPoint does by the way does not."""
+        if self.state is not JobState.COMPLETE or self.ended_s is None:
+            return False
+        if self.key.operation is Operation.IMPORT:
+            return self.outcome is Outcome.COUNTED and self.result is not None and not self.result.errors
+        if self.key.operation is Operation.EXPORT:
+            return self.watched.source is not Source.BACKUP
+        return self.hub is None or self.hub.whole
+
+    @property
     def preview(self) -> bool | None:
         """Whether the import is a dry run: as declared, else as its result shows, None while unknown."""
-        if self.key.operation is Operation.EXPORT:
+        if self.key.operation is not Operation.IMPORT:
             return False
         if self.watched.preview is not None:
             return self.watched.preview

@@ -11,6 +11,7 @@ from typing import NewType, Protocol
 
 from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import SeriesKey
+from spexporter.domain.hub import Listing
 from spexporter.domain.job import JobKey, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportResult, Outcome
 from spexporter.domain.view import TenantState, TenantView
@@ -34,7 +35,8 @@ class Change:
 
     `at_s` is when it happens (Unix seconds, our clock); `answered_s` and `tenant_offset_s` are the tenant's last good
     answer and how far its clock is ahead of ours. `operations` and `object_types` have counters from now on.
-    `still_at_s` is as in `TenantHealth`. `unseen` are counters that no page has shown: only they can take in what is
+    The first `listing` ever of an operation shows what had ended before we could tell. `still_at_s` is as in
+    `TenantHealth`. `unseen` are counters that no page has shown: only they can take in what is
     late without looking like an increase.
     """
 
@@ -44,6 +46,7 @@ class Change:
     object_types: frozenset[str] = frozenset()
     observations: tuple[Observation, ...] = ()
     results: tuple[Counted, ...] = ()
+    listing: Listing | None = None
     unseen: AbstractSet[SeriesKey] = frozenset()
     at_s: float | None = None
     answered_s: float | None = None
@@ -53,7 +56,8 @@ class Change:
     @property
     def urgent(self) -> bool:
         """Whether it must be in the store before a page shows it; what a running job says can wait a little."""
-        ended = any(observation.state.ended for observation in self.observations)
+        listed = [entry.observation for entry in self.listing.jobs] if self.listing else []
+        ended = any(observation.state.ended for observation in (*self.observations, *listed))
         return ended or bool(self.added or self.removed or self.operations or self.object_types or self.results)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from spexporter.domain.job import JobKey
+from spexporter.domain.job import JobKey, Operation
 
 # A job is looked at again after a tenth of its age: an end is known late by at most a tenth of what the job took.
 _SHARE_OF_AGE = 0.1
@@ -20,17 +20,21 @@ class TargetKind(Enum):
     PROBE = "config-objects"  # is the tenant there, and which object types has it?
     STATUS = "status"
     RESULT = "result"
+    LIST = "list"
+    CREDENTIAL = "credential"
 
 
 class Target(NamedTuple):
-    """One GET that is to be made: of a tenant (a probe) or of one job."""
+    """One GET that is to be made: of one job, of the list of all jobs of an `operation`, or of the tenant as such."""
 
     tenant: str
     kind: TargetKind
     key: JobKey | None = None
+    operation: Operation | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind.value} {self.key or self.tenant}"
+        about = f"{self.tenant}/{self.operation}" if self.operation else self.tenant
+        return f"{self.kind.value} {self.key or about}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from spexporter.domain.breaker import BreakerState
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import Usual
+from spexporter.domain.hub import Drafts
 from spexporter.domain.job import Job, JobKey, Operation, seconds_between
 from spexporter.domain.tenanttime import Moment, TenantTime
 
@@ -60,14 +61,17 @@ class TenantHealth:
 class TenantState:
     """What the ledger knows of one tenant: its watched jobs, its counters, and how each operation does.
 
-    `successes` are the ends of the newest ones, by the tenant's clock; `last_answer_s` is by ours, and
-    `tenant_offset_s` how far the tenant's clock was ahead of it then; `still_at_s` as in `TenantHealth`.
-    The first job leaves the pages at `leaves_s`.
+    `successes` are the ends of the newest ones, by the tenant's clock, and `success_objects` how many objects they
+    hold; `last_answer_s` is by our clock, and `tenant_offset_s` how far the tenant's clock was ahead of it then;
+    `still_at_s` as in `TenantHealth`. `drafts` is None where their list was not read. The first job leaves the pages
+    at `leaves_s`.
     """
 
     jobs: Mapping[JobKey, Job] = field(default_factory=dict)
     totals: Mapping[SeriesKey, Cell] = field(default_factory=dict)
     successes: Mapping[Operation, float] = field(default_factory=dict)
+    success_objects: Mapping[Operation, int] = field(default_factory=dict)
+    drafts: Drafts | None = None
     usual: Mapping[Operation, Usual] = field(default_factory=dict)
     last_answer_s: float | None = None
     tenant_offset_s: float | None = None

@@ -179,8 +179,16 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         "spconfig_last_success_timestamp_seconds",
         "gauge",
         ("tenant", "operation"),
-        "End of the newest COMPLETE job that is no preview, and for imports has a result without errors.",
+        "End of the newest COMPLETE job that did all it is for: for imports a result without errors, no preview; no"
+        " backup that is partial, another tenant's or made for an import.",
         samples.last_success,
+    ),
+    TenantFamily(
+        "spconfig_last_success_objects",
+        "gauge",
+        ("tenant", "operation"),
+        "Objects in the backup or upload of spconfig_last_success_timestamp_seconds, where the API tells.",
+        samples.last_success_objects,
     ),
     TenantFamily(
         "spconfig_expected_interval_seconds",
@@ -188,6 +196,27 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "operation"),
         "How often a success is expected; from expect in the configuration.",
         samples.expected_interval,
+    ),
+    TenantFamily(
+        "spconfig_backup_synced",
+        "gauge",
+        _JOB,
+        "Whether cloud storage has what this job of Configuration Hub made; absent where the API does not tell.",
+        samples.backup_synced,
+    ),
+    TenantFamily(
+        "spconfig_drafts_pending_approval",
+        "gauge",
+        ("tenant",),
+        "Drafts of Configuration Hub that wait for approval.",
+        samples.drafts_pending,
+    ),
+    TenantFamily(
+        "spconfig_drafts_oldest_pending_timestamp_seconds",
+        "gauge",
+        ("tenant",),
+        "Since when the first of these waits, where a comment on it tells.",
+        samples.drafts_oldest_pending,
     ),
     TenantFamily(
         "spconfig_tenant_up",
@@ -235,7 +264,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         "spconfig_tenant_credential_expiration_timestamp_seconds",
         "gauge",
         ("tenant",),
-        "When the personal access token itself ends; from credential_expires in the configuration.",
+        "When the personal access token itself ends, as credential_expires says or the API; absent if never.",
         samples.tenant_credential_expiration,
     ),
     TenantFamily(

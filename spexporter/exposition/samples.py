@@ -54,6 +54,13 @@ job_last_observed = _per_job(lambda job: job.latest.observed_s if job.latest and
 job_max_age = _per_job(lambda job: job.watched.max_age_s)
 
 
+def _synced(job: Job) -> float | None:
+    return None if job.hub is None or job.hub.synced is None else float(job.hub.synced)
+
+
+backup_synced = _per_job(_synced)
+
+
 def _result_read(job: Job) -> float | None:
     if job.key.operation is not Operation.IMPORT or job.end_seen_s is None:
         return None
@@ -167,6 +174,26 @@ def jobs(view: TenantView, now: Moment) -> Iterator[Row]:
     for operation in sorted({operation for operation, _ in found}):
         for state in (*JobState, UNOBSERVED):
             yield Row((("operation", operation), ("state", state)), found[operation, state])
+
+
+def last_success_objects(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row for each operation whose newest success tells how much it holds."""
+    del now
+    for operation, count in view.state.success_objects.items():
+        yield Row((("operation", operation),), count)
+
+
+def drafts_pending(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row once the list of the drafts was read, none while the tenant is stale."""
+    if view.state.drafts is not None and not view.stale(now):
+        yield Row((), view.state.drafts.pending)
+
+
+def drafts_oldest_pending(view: TenantView, now: Moment) -> Iterator[Row]:
+    """One row while a draft waits of which it is known since when."""
+    drafts = view.state.drafts
+    if drafts is not None and drafts.oldest_pending_s is not None and not view.stale(now):
+        yield Row((), drafts.oldest_pending_s)
 
 
 def last_success(view: TenantView, now: Moment) -> Iterator[Row]:

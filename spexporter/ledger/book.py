@@ -15,9 +15,9 @@ from spexporter.domain.counting import (
     result_counted,
 )
 from spexporter.domain.durations import learned, usual
+from spexporter.domain.hub import Drafts, Listing
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Change, Counted, Terms
-from spexporter.domain.result import Outcome
 from spexporter.domain.view import TenantState
 from spexporter.ledger.tally import Tally
 
@@ -38,9 +38,15 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is stored of a tenant as a whole; `runs_s` are the newest durations, oldest first."""
+    """What is stored of a tenant as a whole; `runs_s` are the newest durations, oldest first.
+
+    `listed` are the operations whose lists were ever read; the others are as in `TenantState`.
+    """
 
     successes: Mapping[Operation, float] = field(default_factory=dict)
+    success_objects: Mapping[Operation, int] = field(default_factory=dict)
+    listed: tuple[Operation, ...] = ()
+    drafts: Drafts | None = None
     runs_s: Mapping[Operation, tuple[float, ...]] = field(default_factory=dict)
     last_answer_s: float | None = None
     tenant_offset_s: float | None = None
@@ -48,12 +54,16 @@ class Facts:
 
     def adopting(self, other: "Facts") -> "Facts":
         """Return these with what is known under a former name: the newer successes, and whatever was missing here."""
-        newest = {**other.successes, **self.successes}
-        for operation, ended_s in other.successes.items():
-            newest[operation] = max(ended_s, newest[operation])
+        ours = {of: end_s for of, end_s in self.successes.items() if end_s >= other.successes.get(of, -math.inf)}
         mine = self.last_answer_s is not None
         return Facts(
-            successes=newest,
+            successes={**other.successes, **ours},
+            success_objects={
+                **{of: count for of, count in other.success_objects.items() if of not in ours},
+                **{of: count for of, count in self.success_objects.items() if of in ours},
+            },
+            listed=tuple(dict.fromkeys((*self.listed, *other.listed))),
+            drafts=self.drafts if mine else other.drafts,
             runs_s={**other.runs_s, **self.runs_s},
             last_answer_s=self.last_answer_s if mine else other.last_answer_s,
             tenant_offset_s=self.tenant_offset_s if mine else other.tenant_offset_s,
@@ -108,6 +118,8 @@ class Book:
             jobs=dict(self._jobs),
             totals=self._tally.cells,
             successes=dict(facts.successes),
+            success_objects=dict(facts.success_objects),
+            drafts=facts.drafts,
             usual={operation: found for operation, found in learnt.items() if found},
             last_answer_s=facts.last_answer_s,
             tenant_offset_s=facts.tenant_offset_s,
@@ -129,6 +141,7 @@ class Book:
 
     def apply(self, change: Change) -> None:
         """Apply `change`; applying it again changes nothing."""
+        self._tally.settle()
         for key in change.removed:
             self._forget(key, change)
         for operation in change.operations:
@@ -141,6 +154,8 @@ class Book:
             self._observe(observation, change)
         for counted in change.results:
             self._count(counted, change)
+        if change.listing:
+            self._list(change.listing, change)
         self._answered(change)
         self._let_go(change)
 
@@ -215,11 +230,25 @@ class Book:
             self._leaves_s.pop(key, None)
             self._changed.add(key)
 
-    def _observe(self, observation: Observation, change: Change) -> None:
+    def _list(self, listing: Listing, change: Change) -> None:
+        first = listing.operation not in self.facts.listed
+        for entry in listing.jobs:
+            if job := self._jobs.get(entry.observation.key):
+                self._put(told := replace(job, hub=entry.facts))
+                self._observe(entry.observation, change, first_reading=first)
+                self._succeed(told)
+        if first:
+            self._set(listed=(*self.facts.listed, listing.operation))
+        if listing.operation is Operation.DRAFT and listing.drafts != self.facts.drafts:
+            self._set(drafts=listing.drafts)
+
+    def _observe(self, observation: Observation, change: Change, *, first_reading: bool = False) -> None:
         before = self._jobs.get(observation.key)
         if before is None or before.end_seen_s is not None:
             return
         job = before.seen(observation, self._terms.count_new_within_s)
+        if first_reading and job.end_seen_s is not None and not before.running:
+            job = replace(job, late=True)
         self._put(job)
         if job.end_seen_s is None:
             return
@@ -228,17 +257,16 @@ class Book:
             operation = job.key.operation
             runs_s = learned(self.facts.runs_s.get(operation, ()), job.duration_s)
             self._set(runs_s={**self.facts.runs_s, operation: runs_s})
-        if job.key.operation is Operation.EXPORT:
-            self._succeed(job)
+        self._succeed(job)
 
     def _count(self, counted: Counted, change: Change) -> None:
         job = self._jobs.get(counted.key)
         if job is None or job.outcome is not None:
             return
-        self._put(replace(job, outcome=counted.outcome, result=counted.result))
+        job = replace(job, outcome=counted.outcome, result=counted.result)
+        self._put(job)
         self._add(job, result_counted(counted.outcome, counted.result), change)
-        if counted.outcome is Outcome.COUNTED and counted.result and not counted.result.errors:
-            self._succeed(job)
+        self._succeed(job)
 
     def _add(self, job: Job, increments: Mapping[SeriesKey, float], change: Change) -> None:
         if job.late:
@@ -248,9 +276,14 @@ class Book:
             self._tally.add(increments, examples, change.at_s)
 
     def _succeed(self, job: Job) -> None:
-        if job.state is JobState.COMPLETE and job.ended_s is not None:
-            newest_s = max(self.facts.successes.get(job.key.operation, 0.0), job.ended_s)
-            self._set(successes={**self.facts.successes, job.key.operation: newest_s})
+        operation, facts = job.key.operation, self.facts
+        if not job.succeeded or job.ended_s is None or job.ended_s < facts.successes.get(operation, -math.inf):
+            return
+        objects = {of: count for of, count in facts.success_objects.items() if of is not operation}
+        if job.hub and job.hub.object_count is not None:
+            objects[operation] = job.hub.object_count
+        if (facts.successes.get(operation), facts.success_objects) != (job.ended_s, objects):
+            self._set(successes={**facts.successes, operation: job.ended_s}, success_objects=objects)
 
     def _answered(self, change: Change) -> None:
         known = self.facts.last_answer_s, self.facts.still_at_s

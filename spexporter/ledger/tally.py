@@ -17,11 +17,16 @@ class Tally:
         self._cells: dict[SeriesKey, Cell] = dict(cells or {})
         self._asked: dict[SeriesKey, float] = {}
         self._changed: set[SeriesKey] = set()
+        self._new: set[SeriesKey] = set()
 
     @property
     def cells(self) -> Mapping[SeriesKey, Cell]:
         """An immutable copy of all cells."""
         return dict(self._cells)
+
+    def settle(self) -> None:
+        """Take note that pages may see what has begun so far."""
+        self._new.clear()
 
     def begin(self, keys: Iterable[SeriesKey], at_s: float | None) -> None:
         """Start those of `keys` at 0 that have not begun yet."""
@@ -29,6 +34,7 @@ class Tally:
             if key not in self._cells:
                 self._cells[key] = Cell(created_s=at_s)
                 self._changed.add(key)
+                self._new.add(key)
 
     def add(
         self, increments: Mapping[SeriesKey, float], exemplars: Mapping[SeriesKey, Exemplar], at_s: float | None
@@ -42,10 +48,13 @@ class Tally:
             self._changed.add(key)
 
     def add_late(self, increments: Mapping[SeriesKey, float], unseen: AbstractSet[SeriesKey]) -> None:
-        """Count what had happened before we could tell: shown at once by counters that are `unseen`, else never."""
+        """Count what had happened before we could tell: shown at once by counters that are `unseen`, else never.
+
+        Those that have begun since the last `settle` are unseen, too.
+        """
         for key, increment in increments.items():
             cell = self._cells.get(key)
-            if cell is not None and key not in unseen:
+            if cell is not None and key not in unseen and key not in self._new:
                 self._cells[key] = replace(cell, value=cell.value + increment, late=cell.late + increment)
             else:
                 before = cell or Cell()

@@ -79,6 +79,11 @@ class Poller:
         self._ask_about(await self._tenants[tenant].begin(job))
         self._wake.set()
 
+    def reloaded(self, tenant: str) -> None:
+        """Ask again what was switched off until a reload."""
+        self._ask_soon(self._tenants[tenant].reloaded())
+        self._wake.set()
+
     def jobs(self, tenant: str) -> Mapping[JobKey, Job]:
         """Return what is watched of `tenant` and has not left the pages for ever."""
         return self._tenants[tenant].jobs

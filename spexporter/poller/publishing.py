@@ -35,6 +35,7 @@ class Publisher:
         clock: Clock,
     ) -> None:
         self.state = TenantState()
+        self.credential_expires_s = care.credential_expires_s
         self._tenant = tenant
         self._group = group
         self._care = care
@@ -110,7 +111,7 @@ class Publisher:
 
         A page in between would show 0, and the next one an increase that was none.
         """
-        if not (change.unseen and (change.observations or change.results)):
+        if not (change.unseen and (change.observations or change.results or change.listing)):
             yield
             return
         self._veils.append(change.unseen)
@@ -149,7 +150,7 @@ class Publisher:
             self._vitals.health,
             max_staleness_s=self._care.max_staleness_s,
             expect=self._care.expect,
-            credential_expires_s=self._care.credential_expires_s,
+            credential_expires_s=self.credential_expires_s,
             per_job=self._care.per_job,
             breaker=self._patience.breaker(now_s),
             next_try_monotonic_s=self._patience.tenant_waits_until_s(now_s),

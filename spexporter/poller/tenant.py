@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from random import Random
 from typing import NamedTuple, Protocol
 
@@ -19,7 +19,8 @@ from spexporter.domain.errors import (
     TenantNotFound,
     TenantRejected,
 )
-from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
+from spexporter.domain.hub import ListedJob, Listing
+from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, Source, WatchedJob
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Counted, Exchanges, Group, Lease, Ledger
 from spexporter.domain.result import ImportResult, Outcome
@@ -27,10 +28,12 @@ from spexporter.domain.schedule import Target, TargetKind, next_look_s, spread_s
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantState
 from spexporter.poller.care import Care
+from spexporter.poller.lists import Lists, Reading, next_reading_s
 from spexporter.poller.publishing import Publisher
 from spexporter.poller.troubles import Troubles, subject_of
-from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
+from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, Endpoint
 from spexporter.sailpoint.vitals import Vitals
+from spexporter.watch.backups import backup_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -39,9 +42,15 @@ _LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of its group than thi
 _RESULT_TRIES, _RESULT_TRIES_AFTER_COMPLETE = 5, 12
 _NOT_FOUND_ANSWERS = 3  # a first 404 and two that confirm it: a gateway can have a bad moment
 _STORE_RETRY_S = 5.0
+_CREDENTIAL_EVERY_S = 3600.0  # a token's end changes by hand, and an alert on it comes days before
+_OPTIONAL = (TargetKind.LIST, TargetKind.CREDENTIAL)
 _RESULTS_KEPT_S = 7 * 86400.0  # where a job tells no expiration; every published sample has created + 7 days
 # These concern one job; other failures concern an endpoint or the tenant.
 _JOB_TROUBLE = (TenantMalformed, TenantNotFound, TenantRejected)
+
+
+# Watches a job that SailPoint has started by the way.
+Follow = Callable[[WatchedJob], Awaitable[None]]
 
 
 class Asks(Protocol):
@@ -62,6 +71,14 @@ class Asks(Protocol):
 
     async def result(self, key: JobKey) -> ImportResult:
         """Return an ended import's result."""
+        ...
+
+    async def listed(self, operation: Operation) -> tuple[ListedJob, ...]:
+        """Return what one of Configuration Hub's lists has now."""
+        ...
+
+    async def credential_expires(self) -> float | None:
+        """Return when the personal access token ends, Unix seconds; None for never, or where that is not told."""
         ...
 
     def secret_changed(self) -> bool:
@@ -91,6 +108,7 @@ class TenantPolling:
         lease: Lease,
         clock: Clock,
         exchanges: Exchanges,
+        follow: Follow | None = None,
     ) -> None:
         self.pace = care.pace
         self._care = care
@@ -98,6 +116,11 @@ class TenantPolling:
         self._client = client
         self._clock = clock
         self._exchanges = exchanges
+        self._follow = follow
+        self._lists = Lists(care.max_jobs)
+        self._left_out = 0
+        # What the credential may not be used for, and is not asked again until somebody asks for a reload.
+        self._off: set[Target] = set()
         self._troubles = Troubles(client.vitals, clock)
         self._knows_types = False
         self._shared_error: TenantError | None = None
@@ -120,13 +143,19 @@ class TenantPolling:
         )
 
     async def restore(self, state: TenantState) -> list[Target]:
-        """Believe what the ledger knows, and return what is to be asked about its jobs."""
+        """Believe what the ledger knows, and return what is to be asked about its jobs, and of the tenant."""
         self._publisher.restore(state)
         if state.last_answer_s is not None:
             self._client.vitals.restore(state.last_answer_s, state.tenant_offset_s, state.still_at_s)
-        await self._publisher.apply(Change(operations=frozenset(self._care.expect)))
+        discovered = [key for key, job in state.jobs.items() if job.watched.source is Source.DISCOVERY]
+        forgotten = tuple(key for key in discovered if key.operation not in self._care.discover)
+        await self._publisher.apply(Change(operations=frozenset(self._care.expect), removed=forgotten))
+        if Operation.DRAFT not in self._care.discover:
+            await self._forget_drafts()
         self.show()
-        return self._left_to_ask(state.jobs)
+        lists = [Target(self._tenant, TargetKind.LIST, operation=operation) for operation in self._care.discover]
+        credential = [Target(self._tenant, TargetKind.CREDENTIAL)] if self._care.asks_credential_end else []
+        return [*lists, *credential, *self._left_to_ask(self.jobs)]
 
     async def watch(self, added: tuple[WatchedJob, ...], removed: tuple[JobKey, ...]) -> list[Target]:
         """Watch the jobs `added` from now on, and those `removed` no more; return what is to be asked about them.
@@ -192,11 +221,17 @@ class TenantPolling:
 
     def reconsider(self) -> list[Target]:
         """Return what is to be asked at once because a credential that was refused has changed; mostly nothing."""
-        if not (self._patience.refused and self._client.secret_changed()):
+        if not ((self._patience.refused or self._off) and self._client.secret_changed()):
             return []
         self._patience.relent()
         log.info("secret_changed")
-        return [Target(self._tenant, TargetKind.PROBE), *self._left_to_ask(self._publisher.state.jobs)]
+        return [Target(self._tenant, TargetKind.PROBE), *self.reloaded(), *self._left_to_ask(self.jobs)]
+
+    def reloaded(self) -> list[Target]:
+        """Return what was switched off and is to be asked again: an operator may have given the token more scopes."""
+        again = list(self._off)
+        self._off.clear()
+        return again
 
     @property
     def waits_until_s(self) -> float | None:
@@ -211,7 +246,7 @@ class TenantPolling:
 
     def watches(self, target: Target) -> bool:
         """Whether `target` is still worth a look: its job may have left while one was under way."""
-        return target.key is None or target.key in self._publisher.state.jobs
+        return target not in self._off and (target.key is None or target.key in self.jobs)
 
     def show(self) -> None:
         """Put the present view on the board."""
@@ -230,9 +265,16 @@ class TenantPolling:
         waits_s = self._patience.endpoint_waits_s(_endpoint(target), self._clock.monotonic())
         if waits_s > 0:
             return Following(target, waits_s + spread_s(self.pace, str(target)))
-        if target.key is None:
+        if target.kind is TargetKind.PROBE:
             return await self._probe(target)
-        job = self._publisher.state.jobs.get(target.key)
+        if target.kind is TargetKind.CREDENTIAL:
+            return await self._look_at_credential(target)
+        if target.operation is not None:
+            return await self._look_at_list(target, target.operation)
+        return await self._look_at_job(target)
+
+    async def _look_at_job(self, target: Target) -> Following | None:
+        job = self.jobs.get(target.key) if target.key else None
         if job is None:
             return None
         if target.kind is TargetKind.RESULT:
@@ -240,18 +282,61 @@ class TenantPolling:
             return None
         return await self._look_at_status(target, job)
 
+    async def _look_at_credential(self, target: Target) -> Following:
+        self._publisher.credential_expires_s = await self._client.credential_expires()
+        self._worked(target, Endpoint.PERSONAL_ACCESS_TOKENS)
+        return Following(target, _CREDENTIAL_EVERY_S)
+
+    async def _look_at_list(self, target: Target, operation: Operation) -> Following:
+        try:
+            listed = await self._client.listed(operation)
+        except TenantForbidden:
+            if operation is Operation.DRAFT:
+                await self._forget_drafts()
+            raise
+        self._worked(target, LIST_ENDPOINT[operation])
+        before = self.jobs
+        reading = self._lists.read(operation, listed, before, self._clock.wall())
+        try:
+            await self._publisher.apply(reading.change)
+        except StoreError:
+            await self._publisher.apply(reading.without_new_jobs)
+            return Following(target, _STORE_RETRY_S)
+        self._lists.took(reading)
+        self._log_list(reading, before)
+        running = [job for job in self.jobs.values() if job.running and job.key.operation in LIST_ENDPOINT]
+        ages_s = {job.key: self._publisher.elapsed_s(job) for job in running}
+        return Following(target, next_reading_s(self.pace, operation, ages_s))
+
+    def _log_list(self, reading: Reading, before: Mapping[JobKey, Job]) -> None:
+        """Log what has changed; of a first reading only how much there is."""
+        for entry in reading.change.listing.jobs if reading.change.listing else ():
+            job = self.jobs.get(entry.observation.key)
+            known = before.get(entry.observation.key)
+            if job and not job.late and (known is None or known.state is not job.state):
+                _log_state(job)
+        if reading.left_out != self._left_out:
+            self._left_out = reading.left_out
+            log.warning("jobs_left_out", operation=reading.operation.value, jobs=reading.left_out)
+
+    async def _forget_drafts(self) -> None:
+        if self._publisher.state.drafts is not None:
+            await self._publisher.apply(Change(listing=Listing(Operation.DRAFT)))
+
     async def _probe(self, target: Target) -> Following:
         health = self._client.vitals.health
+        # Lists that are read as rarely come first, and show that the tenant is there.
+        rest_s = self.pace.probe_s + (self.pace.fastest_s if self._care.discover else 0.0)
         well = self._knows_types and Endpoint.CONFIG_OBJECTS not in health.troubles
         if well and health.last_answer_monotonic_s is not None:
             quiet_s = self._clock.monotonic() - health.last_answer_monotonic_s
             if quiet_s < self.pace.probe_s:
                 # Other answers show that the tenant is there; a moment at least, or it would be due again at once.
-                return Following(target, max(self.pace.fastest_s, self.pace.probe_s - quiet_s))
+                return Following(target, max(self.pace.fastest_s, rest_s - quiet_s))
         await self._publisher.apply(Change(object_types=await self._client.object_types()))
         self._knows_types = True
         self._worked(target, Endpoint.CONFIG_OBJECTS)
-        return Following(target, self.pace.probe_s)
+        return Following(target, rest_s)
 
     async def _look_at_status(self, target: Target, before: Job) -> Following | None:
         key, endpoint = before.key, STATUS_ENDPOINT[before.key.operation]
@@ -295,6 +380,8 @@ class TenantPolling:
             self._worked(target, Endpoint.IMPORT_RESULT)
         self._patience.forget(target)
         await self._publisher.apply(Change(results=(counted,)))
+        if self._follow and (backup := backup_of(self.jobs.get(job.key))):
+            await self._follow(backup)
         if job.state is JobState.COMPLETE and not counted.outcome.read:
             log.warning("import_result_lost", outcome=counted.outcome.value)
             return
@@ -303,6 +390,8 @@ class TenantPolling:
 
     def _next_target(self, job: Job) -> Target | None:
         """Return what is left to ask about a job: its status, an ended import's result, or nothing."""
+        if job.key.operation not in STATUS_ENDPOINT:
+            return None  # a list tells it
         if job.end_seen_s is None:
             return Target(self._tenant, TargetKind.STATUS, job.key)
         if job.key.operation is Operation.IMPORT and job.outcome is None:
@@ -347,17 +436,29 @@ class TenantPolling:
         # A result that is not there yet is no trouble: it may come, and if it does not, its outcome says so.
         if not (about_job and isinstance(error, TenantNotFound)):
             self._troubles.began(subject_of(target.key) if about_job and target.key else error.endpoint, error)
+        if own and self._switched_off(target, error):
+            return math.inf
         retry_s = self._patience.failed(target, error, self._clock.monotonic(), own=own)
         self._shared_error, self._shared_retry_s = error, retry_s
         return retry_s
+
+    def _switched_off(self, target: Target, error: TenantError) -> bool:
+        """Switch off what the credential may not be used for and nothing else needs; tell whether that is so."""
+        if target.kind not in _OPTIONAL or not isinstance(error, TenantForbidden):
+            return False
+        self._off.add(target)
+        log.warning("switched_off", endpoint=error.endpoint, until="the next reload", cure=error.cure)
+        return True
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall(), self._clock.monotonic())
 
 
 def _endpoint(target: Target) -> Endpoint:
+    if target.operation is not None:
+        return LIST_ENDPOINT[target.operation]
     if target.key is None:
-        return Endpoint.CONFIG_OBJECTS
+        return Endpoint.PERSONAL_ACCESS_TOKENS if target.kind is TargetKind.CREDENTIAL else Endpoint.CONFIG_OBJECTS
     return Endpoint.IMPORT_RESULT if target.kind is TargetKind.RESULT else STATUS_ENDPOINT[target.key.operation]
 
 

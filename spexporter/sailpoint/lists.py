@@ -14,7 +14,7 @@ import msgspec
 
 from spexporter.config.convert import IDENTIFIER_PATTERN
 from spexporter.domain.hub import ListedJob
-from spexporter.domain.job import JobKey, Observation, Operation
+from spexporter.domain.job import HubFacts, JobKey, Observation, Operation
 from spexporter.sailpoint.fields import (
     Items,
     Object,
@@ -143,14 +143,13 @@ def _observation(fields: Object, operation: Operation, reading: Reading) -> Obse
 def _backup(seen: Observation, fields: Object, reading: Reading) -> ListedJob:
     unknown = reading.unknown
     partial = read_flag(fields, "isPartial", unknown)
-    return ListedJob(
-        seen,
-        name=read_text(fields, "name", unknown) or "",
+    facts = HubFacts(
         object_count=read_count(fields, "totalObjectCount", unknown),
         synced=_synced(fields, unknown),
         partial=_names_types(fields, unknown) if partial is None else partial,
         of_other_tenant=_of_other_tenant(fields, reading),
     )
+    return ListedJob(seen, read_text(fields, "name", unknown) or "", facts)
 
 
 def _draft(seen: Observation, fields: Object, reading: Reading) -> ListedJob:
@@ -168,7 +167,8 @@ def _draft(seen: Observation, fields: Object, reading: Reading) -> ListedJob:
 def _deploy(seen: Observation, fields: Object, reading: Reading) -> ListedJob:
     """Read a deploy: it bears the name of the draft that it deploys."""
     unknown = reading.unknown
-    return ListedJob(seen, name=read_text(fields, "draftName", unknown) or "", synced=_synced(fields, unknown))
+    facts = HubFacts(synced=_synced(fields, unknown))
+    return ListedJob(seen, read_text(fields, "draftName", unknown) or "", facts)
 
 
 _DETAILS: Mapping[Operation, Callable[[Observation, Object, Reading], ListedJob]] = {

@@ -246,11 +246,18 @@ class Simulator:
         """Return, by client id and API version, the most requests received in any window of the rate limit."""
         return self.record.busiest(self._per_s, count_tokens=self._count_tokens)
 
-    def config_yaml(self, root_url: str) -> str:
-        """Write a spexporter configuration with these tenants and their present jobs."""
-        lines = ["# Written by `spexporter simulate`: tenants, jobs and secrets are made up."]
+    def config_yaml(self, root_url: str, *, named_jobs_alone: bool = False) -> str:
+        """Write a spexporter configuration with these tenants and their present jobs.
+
+        With `named_jobs_alone` nothing else is to be watched: no Configuration Hub, no backups made before imports.
+        """
+        lines = ["# Written by `spexporter simulate`: tenants, jobs and secrets are made up.", "defaults:"]
         if root_url.startswith("http:"):
-            lines += ["defaults:", "  allow_http: true"]
+            lines += ["  allow_http: true"]
+        if named_jobs_alone:
+            lines += ["  follow_backups: false"]
+        else:
+            lines += ["  discover: [backups, uploads, drafts, deploys]", "  credential_expires: auto"]
         # A tenant that nobody needs to remember leaves no file where somebody tries the exporter.
         lines += ["store:", '  url: "sqlite://"  # memory alone: simulated tenants need no other']
         lines += ["counters:", "  hold: 0s  # who tries it does not want to wait", "tenants:"]

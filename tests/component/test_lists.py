@@ -84,7 +84,11 @@ def tells_truth(job: ListedJob, true: dict[str, Any], pending: dict[str, Any]) -
     assert seen.ended_s in {None, seen.completed_s}
     if seen.ended_s is not None:
         assert seen.ended_s == pytest.approx(true["ended_s"], abs=1e-3)
-    told = (job.name, job.object_count, job.synced, job.partial, job.of_other_tenant, job.pending_approval)
+    facts = job.facts
+    told = (
+        *(job.name, facts.object_count, facts.synced, facts.partial, facts.of_other_tenant),
+        job.pending_approval,
+    )
     assert told == (
         *(true[name] for name in ("name", "object_count", "synced", "partial", "of_other_tenant")),
         true["id"] in pending,

@@ -16,7 +16,7 @@ ACME, GLOBEX, INITECH = (plan.name for plan in PLANS)
 
 def changed(running: World, change: Callable[[Config], Config]) -> Callable[[Config], Config]:
     """Return what reads the configuration of `running` with a change."""
-    text = running.simulator.config_yaml(running.tenants_url)
+    text = running.simulator.config_yaml(running.tenants_url, named_jobs_alone=True)
     fresh = replace(read_config(text), store=Store(None, 1e9), counters=Counters(0.0, created=False))
     return lambda _: change(fresh)
 

@@ -165,7 +165,7 @@ async def test_a_reboot_starts_the_steady_clock_anew_and_changes_nothing(store: 
         await first.advance(90)
         before = families(await first.scrape())
     clock = FakeClock(first.clock.wall(), monotonic_s=3.0)
-    config = first.simulator.config_yaml("{url}")
+    config = first.simulator.config_yaml("{url}", named_jobs_alone=True)
     async with world([PLAN], plant=plant, store=store, clock=clock, config=config) as second:
         assert families(await second.scrape_once()) == before
         await second.advance(60)

@@ -169,7 +169,8 @@ async def test_configuration_page_names_every_tenant_and_job(scene: Scene) -> No
     async with scene.http.get("/-/config.yaml") as response:
         config = yaml.safe_load(await response.text())
         root_url = str(response.url.origin())
-    assert config["defaults"] == {"allow_http": True}
+    hub = {"discover": ["backups", "uploads", "drafts", "deploys"], "credential_expires": "auto"}
+    assert config["defaults"] == {"allow_http": True, **hub}
     assert config["store"] == {"url": "sqlite://"}
     quiet, sandbox = config["tenants"]
     assert quiet == {
@@ -188,7 +189,7 @@ def test_configuration_names_the_certificate_authority() -> None:
     """With a throwaway certificate the exporter must be told whom to trust."""
     simulator = Simulator([ACME_QUIET], clock=FakeClock(), ca_file="/tmp/ca.pem")  # noqa: S108 - never opened
     config = yaml.safe_load(simulator.config_yaml("https://localhost:1"))
-    assert "defaults" not in config
+    assert "allow_http" not in config["defaults"]
     assert config["tenants"][0]["ca_file"] == "/tmp/ca.pem"  # noqa: S108
 
 

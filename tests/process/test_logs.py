@@ -58,7 +58,7 @@ async def tenants(folder: Path) -> AsyncIterator[Path]:
     async with serving(simulator) as url:
         config = folder / "spexporter.yaml"
         troubled = TROUBLED.format(url=url, client_id=plan.client_id, secret=CLIENT_SECRET, password=PROXY_PASSWORD)
-        config.write_text(simulator.config_yaml(url) + troubled)
+        config.write_text(simulator.config_yaml(url, named_jobs_alone=True) + troubled)
         yield config
 
 

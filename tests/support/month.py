@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from spexporter.board import LatestViews
 from spexporter.domain.errors import TenantNotFound
+from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, Source, WatchedJob
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Group, Terms
@@ -33,7 +34,7 @@ from spexporter.ledger.lease import SoleOwner
 from spexporter.ledger.sql import SqlLedger, opened
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
 from spexporter.poller import Care, Poller, TenantPolling
-from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
+from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, Endpoint
 from spexporter.sailpoint.vitals import Vitals
 from spexporter.telemetry import GroupPulse, Telemetry
 from spexporter.watch.watchlist import Watchlist
@@ -221,6 +222,14 @@ class SyntheticTenant:
         if job.types is None:
             raise TenantNotFound("synthetic", endpoint=Endpoint.IMPORT_RESULT)
         return ImportResult(job.types, preview=job.preview)
+
+    async def listed(self, operation: Operation) -> tuple[ListedJob, ...]:
+        self._answered(LIST_ENDPOINT[operation])
+        return ()
+
+    async def credential_expires(self) -> float | None:
+        self._answered(Endpoint.PERSONAL_ACCESS_TOKENS)
+        return None
 
     def _answered(self, endpoint: Endpoint, code: str = "200") -> None:
         self.asked[endpoint] += 1

@@ -26,7 +26,9 @@ class Visited:
         A tenth of its rate limit is all that the simulator allows, so that tests need not wait.
         """
         often = "defaults:\n  poll: {fastest: 100ms}\n  rate_limit: {requests: 1000, per: 10s}"
-        self.config.write_text(self.simulator.config_yaml(self.url).replace("defaults:", often, 1) + more)
+        self.config.write_text(
+            self.simulator.config_yaml(self.url, named_jobs_alone=True).replace("defaults:", often, 1) + more
+        )
 
 
 def plan(*faults: Fault, **changes: object) -> TenantPlan:

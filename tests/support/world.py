@@ -102,6 +102,7 @@ class World:
     exporter: Exporter
     telemetry: CountedTelemetry
     tenants_server: AsyncExitStack
+    used: Config
     pages: list[str] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
     ledger: Ledger | None = None
@@ -173,14 +174,10 @@ def read_config(text: str) -> Config:
         return load(path, {})
 
 
-def config_text(simulator: Simulator, tenants_url: str, *, extra: str = "") -> str:
+def config_text(simulator: Simulator, tenants_url: str, *, extra: str = "", hub: bool = False) -> str:
     """Return the simulator's own configuration, with lines for `defaults` added."""
-    text = simulator.config_yaml(tenants_url)
-    if not extra:
-        return text
-    # Without TLS the simulator writes `defaults` of its own.
-    body = text.replace("defaults:\n", "", 1)
-    return f"defaults:\n{extra}\n{body}"
+    text = simulator.config_yaml(tenants_url, named_jobs_alone=not hub)
+    return text.replace("defaults:\n", f"defaults:\n{extra}\n", 1) if extra else text
 
 
 @asynccontextmanager
@@ -197,13 +194,16 @@ async def world(
     store: Path | None = None,
     hold_s: float = 0.0,
     lifecycle: bool = False,
+    hub: bool = False,
+    limits: str = "",
     **simulator_options: object,
 ) -> AsyncIterator[World]:
     """Run simulator and exporter; `plant` are arguments of `Simulator.start` for jobs that exist from the beginning.
 
     `config` replaces the configuration that the simulator writes of itself; `{url}` in it is the simulator's root.
     The ledger is in memory, or in the file `store`; new counters show their baseline in one page, and for `hold_s`.
-    With `lifecycle` jobs can be handed in over HTTP.
+    `limits` is that section of the file. With `lifecycle` jobs can be handed in over HTTP; with `hub` Configuration Hub
+    is watched, and so are the backups of imports.
     With `tls` it is served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
     `again` is a world that has ended: its tenants, their record and its time go on, `plans` are not looked at.
     """
@@ -217,8 +217,12 @@ async def world(
     telemetry = CountedTelemetry()
     async with AsyncExitStack() as tenants_server:
         tenants_url = await tenants_server.enter_async_context(serving(simulator, port=port, ssl_context=tls))
-        text = config.replace("{url}", tenants_url) if config else config_text(simulator, tenants_url, extra=defaults)
-        read = read_config(text)
+        text = (
+            config.replace("{url}", tenants_url)
+            if config
+            else config_text(simulator, tenants_url, extra=defaults, hub=hub)
+        )
+        read = read_config(text + limits)
         used = replace(
             read, store=Store(store, read.store.remember_counted_s), counters=Counters(hold_s, read.counters.created)
         )
@@ -236,7 +240,9 @@ async def world(
             ) as exporter,
         ):
             running = World(
-                clock, host, simulator, tenants_url, exporter, telemetry, tenants_server, tls=tls, ledger=ledger
+                *(clock, host, simulator, tenants_url, exporter, telemetry, tenants_server, used),
+                tls=tls,
+                ledger=ledger,
             )
             yield running
             for page in running.pages:

@@ -70,6 +70,7 @@ def test_percentage_is_a_share(percent: int) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
+        ("auto", "auto"),
         ("1970-01-01", 0),
         ("2027-01-31", 1_801_353_600),
         ("2027-01-31 06:30", 1_801_377_000),
@@ -78,9 +79,9 @@ def test_percentage_is_a_share(percent: int) -> None:
         ("0001-01-01T00:00+23:59", -62_135_683_140),
     ],
 )
-def test_date_is_its_first_moment(text: str, seconds: float) -> None:
+def test_date_is_its_first_moment(text: str, seconds: object) -> None:
     """Dates and times are UTC where they do not say otherwise."""
-    assert convert.unix_time(text) == seconds
+    assert convert.auto_or_time(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_date_is_its_first_moment(text: str, seconds: float) -> None:
     [
         *(
             "",
-            "auto",
+            "Auto",
             "never",
             "2027",
             "20270131",
@@ -103,8 +104,8 @@ def test_date_is_its_first_moment(text: str, seconds: float) -> None:
 )
 def test_other_dates_are_refused(text: str) -> None:
     """Nothing that two people could read differently is guessed at."""
-    with pytest.raises(ValueError, match="must be a date such as 2027-01-31, or a time such as"):
-        convert.unix_time(text)
+    with pytest.raises(ValueError, match="must be auto, a date such as 2027-01-31, or a time such as"):
+        convert.auto_or_time(text)
 
 
 @pytest.mark.parametrize("text", ["", " a", "a/", ".", "a/..", "**/a", "a**", "a\0b", "a\nb", "/", "a\u2028b"])
@@ -118,7 +119,7 @@ def test_other_patterns_are_refused(text: str) -> None:
 def test_converters_refuse_with_value_error_alone(text: str) -> None:
     """Whatever the text, a converter returns a value or says what would be right without repeating the text."""
     durations = (convert.duration, convert.duration_or_zero, convert.poll_pause)
-    for read in (*durations, convert.size, convert.percent, convert.whole, convert.boolean, convert.unix_time):
+    for read in (*durations, convert.size, convert.percent, convert.whole, convert.boolean, convert.auto_or_time):
         try:
             read(text)
         except ValueError as error:

@@ -48,6 +48,8 @@ def test_smallest_file_gets_all_defaults() -> None:
         retention_s=7 * DAY_S,
         count_new_within_s=3600,
         expect={},
+        discover=(),
+        follow_backups=True,
         proxy=None,
         ca_file=None,
         allow_http=False,
@@ -58,7 +60,7 @@ def test_smallest_file_gets_all_defaults() -> None:
     assert tenant.secret.reveal() == "planted-secret"
     assert config.store == Store(Path("spexporter.db"), remember_counted_s=400 * DAY_S)
     assert config.counters == Counters(hold_s=120, created=False)
-    assert (config.limits, config.per_job_metrics) == (Limits(max_jobs_per_tenant=1000), True)
+    assert (config.limits, config.per_job_metrics) == (Limits(1000), True)
     assert (config.patterns, config.tenant_files, config.bad_files) == ((), (), ())
 
 
@@ -74,6 +76,7 @@ def test_tenant_inherits_what_it_does_not_say() -> None:
     assert (tenant.retention_s, tenant.count_new_within_s) == (30 * DAY_S, 600)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.BACKUP: DAY_S}
     assert tenant.former_names == ("00017", "1e5", "x.y-z_")
+    assert (tenant.discover, tenant.follow_backups) == (("backups", "drafts"), False)
     assert tenant.credential_expires == 1_801_353_600  # 2027-01-31, 00:00 UTC
     assert tenant.job_files == (str(GOOD / "jobs.d/one-*.yaml"), "/var/lib/spexporter/[a-z].yaml")
     assert tenant.jobs == (
@@ -95,6 +98,7 @@ def test_own_keys_win_one_by_one() -> None:
     assert (tenant.retention_s, tenant.count_new_within_s) == (3600, 0.5)
     assert tenant.expect == {Operation.EXPORT: DAY_S, Operation.IMPORT: 7 * DAY_S, Operation.BACKUP: DAY_S / 2}
     assert (tenant.former_names, tenant.jobs, tenant.job_files) == ((), (), ())
+    assert (tenant.discover, tenant.follow_backups) == ((), True)
     assert tenant.credential_expires is None
 
 
@@ -126,19 +130,34 @@ def test_same_text_gives_equal_tenants_and_another_secret_an_unequal_one(tmp_pat
     assert load_text(tmp_path, text % ("client_secret_file: other", "")).tenants != before
 
 
+def test_discover_has_one_order(tmp_path: Path) -> None:
+    """The order and number in which lists are written change nothing."""
+    (tenant,) = load_text(tmp_path, TENANT % "discover: [deploys, backups, deploys]").tenants
+    assert tenant.discover == ("backups", "deploys")
+
+
+@pytest.mark.parametrize("own", ["api_version: v2025", "discover: []"])
+def test_tenant_can_leave_a_version_without_lists(own: str, tmp_path: Path) -> None:
+    """What stands in defaults matters only where a tenant inherits both."""
+    (tenant,) = load_text(tmp_path, "defaults: {api_version: beta, discover: [drafts]}\n" + TENANT % own).tenants
+    assert (tenant.api_version == "beta") == (tenant.discover == ())
+
+
 @pytest.mark.parametrize(
-    ("own", "expires"),
+    ("defaults", "own", "expires"),
     [
-        ("client_id: b", None),
-        ("timeout: 1s", 1_801_353_600),
-        ("credential_expires: 1970-01-02", DAY_S),
-        ("client_id: b, credential_expires: 1970-01-02", DAY_S),
+        ("auto", "client_id: b", "auto"),
+        ("2027-01-31", "client_id: b", None),
+        ("2027-01-31", "timeout: 1s", 1_801_353_600),
+        ("auto", "credential_expires: 1970-01-02", DAY_S),
     ],
-    ids=["date-of-another-token", "date-of-the-inherited-token", "own", "own-of-another-token"],
+    ids=["auto-is-for-all", "date-of-another-token", "date-of-the-inherited-token", "own"],
 )
-def test_date_is_inherited_with_the_token_that_it_belongs_to(own: str, expires: float | None, tmp_path: Path) -> None:
+def test_date_is_inherited_with_the_token_that_it_belongs_to(
+    defaults: str, own: str, expires: object, tmp_path: Path
+) -> None:
     """A tenant with a token of its own gets no alert for another's."""
-    text = "defaults: {client_id: a, client_secret: a, credential_expires: 2027-01-31}\n"
+    text = f"defaults: {{client_id: a, client_secret: a, credential_expires: {defaults}}}\n"
     (tenant,) = load_text(tmp_path, f"{text}tenants: [{{name: a, org: a, {own}}}]").tenants
     assert tenant.credential_expires == expires
 

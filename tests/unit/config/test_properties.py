@@ -18,7 +18,7 @@ KEYS = st.sampled_from(
         *("probe", "timeout", "max_answer", "results", "other", "proxy", "ca_file", "allow_http", "jobs", "id"),
         *("operation", "max_age", "preview", "<<", "", "odd key", "retention", "count_new_within", "expect"),
         *("import", "backup", "former_names", "store", "url", "remember_counted", "counters", "hold", "created"),
-        *("job_files", "tenant_files", "credential_expires", "limits", "max_jobs_per_tenant"),
+        *("job_files", "tenant_files", "discover", "follow_backups", "credential_expires", "limits"),
     ]
 )
 VALUES = st.sampled_from(
@@ -35,6 +35,7 @@ VALUES = st.sampled_from(
         "sqlite://",
         "none.d/*.yaml",
         "2027-01-31",
+        "drafts",
         "'",
         "*a",
         "&a",
@@ -84,7 +85,7 @@ ANY_FIELD = st.sampled_from(
     [
         *("client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "org", "name"),
         *("api_version", "rate_limit", "poll", "timeout", "max_answer", "ca_file", "allow_http", "jobs", "retention"),
-        *("count_new_within", "expect", "former_names", "job_files"),
+        *("count_new_within", "expect", "former_names", "discover", "job_files", "follow_backups"),
         *("credential_expires", "token"),
     ]
 )

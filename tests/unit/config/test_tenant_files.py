@@ -126,6 +126,7 @@ def test_bad_file_stops_no_other(folder: Folder) -> None:
             entry("a", "retention: 401d"),
             "1: [0].retention: must be at most `store.remember_counted` (400d), got '401d'",
         ),
+        (entry("a", "api_version: beta, discover: [drafts]"), "1: [0].discover: beta has no lists"),
     ],
 )
 def test_mistake_in_a_file_is_told_with_its_place(folder: Folder, text: str, problem: str) -> None:

@@ -20,6 +20,7 @@ from spexporter.domain.errors import (
     TenantTimeout,
     TenantUnauthorized,
 )
+from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Group, Terms
 from spexporter.domain.result import ImportResult, Outcome
@@ -57,6 +58,14 @@ class Scripted:
     async def result(self, key: JobKey) -> ImportResult:
         self.asked[f"{key.job_id} result"] += 1
         return await self.on_result(key)
+
+    async def listed(self, operation: Operation) -> tuple[ListedJob, ...]:
+        self.asked[operation] += 1
+        return ()
+
+    async def credential_expires(self) -> float | None:
+        self.asked["credential"] += 1
+        return None
 
 
 class Lost(Heard):

@@ -200,12 +200,12 @@ def test_backups_of_connected_tenants_are_told_apart(
 ) -> None:
     """By the name that they bear; where we know no name of ours, there is no saying."""
     (job,), _ = listed([{**GOOD, **fields}], operation, frozenset(own))
-    assert job.of_other_tenant is other
+    assert job.facts.of_other_tenant is other
 
 
 def test_a_draft_from_another_tenant_is_ours() -> None:
     """It was made here, from what was brought here."""
-    assert one(Operation.DRAFT, sourceTenant="acme-sandbox").of_other_tenant is False
+    assert one(Operation.DRAFT, sourceTenant="acme-sandbox").facts.of_other_tenant is False
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_tenants_own_names_come_from_its_host_and_its_token(base_url: str, org
 )
 def test_a_backup_of_named_types_is_partial(fields: dict[str, Any], *, partial: bool) -> None:
     """It says so itself; where it does not, its options do."""
-    assert one(**fields).partial is partial
+    assert one(**fields).facts.partial is partial
 
 
 @pytest.mark.parametrize(
@@ -245,13 +245,13 @@ def test_a_backup_of_named_types_is_partial(fields: dict[str, Any], *, partial: 
 @pytest.mark.parametrize("operation", [Operation.BACKUP, Operation.DEPLOY])
 def test_cloud_storage_has_it_or_not(operation: Operation, word: str | None, *, synced: bool | None) -> None:
     """A failed synchronisation is none; what is not told is not known."""
-    assert one(operation, cloudStorageStatus=word).synced is synced
+    assert one(operation, cloudStorageStatus=word).facts.synced is synced
 
 
 @pytest.mark.parametrize(("count", "read"), [(0, 0), (7, 7), ("64", 64), (2.0, 2)])
 def test_object_counts_are_whole_numbers(count: object, read: int) -> None:
     """However they are written."""
-    assert one(totalObjectCount=count).object_count == read
+    assert one(totalObjectCount=count).facts.object_count == read
 
 
 def comment(second: int, word: str | None) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spexporter.domain.hub import ListedJob
-from spexporter.domain.job import JobKey, JobState, Observation, Operation
+from spexporter.domain.job import HubFacts, JobKey, JobState, Observation, Operation
 from spexporter.sailpoint.lists import Reading, decode_list
 
 UPLOAD = {
@@ -144,20 +144,22 @@ def seen(operation: Operation, payload: dict[str, Any], message: str = "") -> Ob
 
 
 def deploy(payload: dict[str, Any], *, synced: bool) -> ListedJob:
-    return ListedJob(seen(Operation.DEPLOY, payload, "Deploy outcome message"), name="Source draft name", synced=synced)
+    return ListedJob(
+        seen(Operation.DEPLOY, payload, "Deploy outcome message"), "Source draft name", HubFacts(synced=synced)
+    )
 
 
 SAMPLES: dict[str, tuple[Operation, object, list[ListedJob], list[float | None]]] = {
     "published: uploads": (
         Operation.UPLOAD,
         [UPLOAD],
-        [ListedJob(seen(Operation.UPLOAD, UPLOAD), name="test1", object_count=64, of_other_tenant=True)],
+        [ListedJob(seen(Operation.UPLOAD, UPLOAD), "test1", HubFacts(64, of_other_tenant=True))],
         [0.285],
     ),
     "reconstructed: a real failed upload (developer.sailpoint.com issue 785): no completed": (
         Operation.UPLOAD,
         [FAILED_UPLOAD],
-        [ListedJob(seen(Operation.UPLOAD, FAILED_UPLOAD, str(FAILED_UPLOAD["message"])), name="test4", object_count=0)],
+        [ListedJob(seen(Operation.UPLOAD, FAILED_UPLOAD, str(FAILED_UPLOAD["message"])), "test4", HubFacts(0))],
         [None],
     ),
     "published: backups": (
@@ -166,11 +168,8 @@ SAMPLES: dict[str, tuple[Operation, object, list[ListedJob], list[float | None]]
         [
             ListedJob(
                 seen(Operation.BACKUP, BACKUP),
-                name="Backup name",
-                object_count=2,
-                synced=True,
-                partial=True,
-                of_other_tenant=True,
+                "Backup name",
+                HubFacts(2, synced=True, partial=True, of_other_tenant=True),
             )
         ],
         [0.232],
