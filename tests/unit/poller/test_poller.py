@@ -43,6 +43,7 @@ class Scripted:
     on_result: Callable[[JobKey], Awaitable[ImportResult]]
     changed: bool = False
     asked: Counter[str] = field(default_factory=Counter)
+    on_list: Callable[[], Awaitable[tuple[ListedJob, ...]]] | None = None
 
     def secret_changed(self) -> bool:
         return self.changed
@@ -61,7 +62,7 @@ class Scripted:
 
     async def listed(self, operation: Operation) -> tuple[ListedJob, ...]:
         self.asked[operation] += 1
-        return ()
+        return await self.on_list() if self.on_list else ()
 
     async def credential_expires(self) -> float | None:
         self.asked["credential"] += 1
