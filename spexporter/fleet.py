@@ -20,7 +20,7 @@ from spexporter.domain.ports import Board, Group, Ledger, Terms
 from spexporter.ledger.lease import SoleOwner
 from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint.client import TenantClient
-from spexporter.sailpoint.endpoints import LIST_ENDPOINT, Endpoint
+from spexporter.sailpoint.endpoints import Endpoint, listed_operations
 from spexporter.sailpoint.gate import Gate
 from spexporter.telemetry import GroupPulse, Telemetry
 from spexporter.watch.backups import backups_of
@@ -265,7 +265,7 @@ class Fleet:
             asks_credential_end=expires == "auto",
             per_job=self._per_job,
             expect=tenant.expect,
-            discover=tuple(operation for operation, endpoint in LIST_ENDPOINT.items() if endpoint in tenant.discover),
+            discover=listed_operations(tenant.discover),
             max_jobs=self._max_jobs,
         )
 

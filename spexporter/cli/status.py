@@ -25,11 +25,11 @@ def status(
     config_file: Annotated[Path, typer.Option("--config.file", help="The configuration file.")],
     output: show.OutputOption = show.Output.TEXT,
 ) -> None:
-    """Ask all tenants about all jobs of a configuration file once, and show them.
+    """Ask all tenants about all jobs of a configuration file once, and show them, with those on lists (`discover`).
 
-    Exit status 1 when a job is FAILED, CANCELLED or NOT_FOUND or an import has errors, or when a tenant, a job or the
-    result of a COMPLETE import could not be asked for; 2 for a mistake in the file or in its files of tenants and jobs,
-    of which the good ones are shown all the same.
+    Exit status 1 when a job is FAILED, CANCELLED or NOT_FOUND or an import has errors, or when a tenant, a job, a list
+    or the result of a COMPLETE import could not be asked for; 2 for a mistake in the file or in its files of tenants
+    and jobs, of which the good ones are shown all the same.
     """
     config = load(config_file, os.environ)
     jobs, bad_files = all_jobs(config)
@@ -64,8 +64,8 @@ def _show(rounds: Sequence[TenantRound]) -> None:
             counts = (f"errors={errors}", f"warnings={warnings}") if sight.job.result else ()
             show.say(tenant, operation, job_id, state, took, *counts, name)
     for it in rounds:
-        if it.trouble:
-            show.say(f"{it.tenant}: {show.trouble_text(it.trouble)}", err=True)
+        for trouble in (*([it.trouble] if it.trouble else []), *it.unread):
+            show.say(f"{it.tenant}: {show.trouble_text(trouble)}", err=True)
         for sight in it.sights:
             if sight.trouble and sight.trouble is not it.trouble:
                 show.say(f"{sight.job.key}: {show.trouble_text(sight.trouble)}", err=True)
@@ -83,6 +83,7 @@ def _tenant_json(it: TenantRound) -> dict[str, object]:
         "tenant": it.tenant,
         "well": it.well,
         "trouble": show.trouble_json(it.trouble),
+        "unread_lists": [show.trouble_json(trouble) for trouble in it.unread],
         "jobs": [_job_json(sight) for sight in it.sights],
     }
 

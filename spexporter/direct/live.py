@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from spexporter.clock import Clock
 from spexporter.config.values import Tenant
@@ -12,7 +13,7 @@ from spexporter.domain.errors import TenantError, TenantForbidden
 from spexporter.domain.job import JobState, Operation, WatchedJob
 from spexporter.sailpoint import advice
 from spexporter.sailpoint.client import TenantClient
-from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
+from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, Endpoint, listed_operations
 
 _TENANTS_AT_ONCE = 32
 _USER = "user context"
@@ -56,7 +57,8 @@ async def check_live(
         async with places:
             client = visitors.client(tenant)
             trial = _Trial(client, clock)
-            await trial.run(jobs[tenant.name])
+            if await trial.run(jobs[tenant.name]):
+                await trial.run_features(tenant)
             return LiveCheck(tenant.name, client.vitals.health.api_version, tuple(trial.findings))
 
     async with asyncio.TaskGroup() as tasks:
@@ -73,13 +75,12 @@ class _Trial:
         self._clock = clock
         self._closed: set[Endpoint] = set()
 
-    async def run(self, jobs: Sequence[WatchedJob]) -> None:
-        """Try a token, the object types, and each job with its result."""
+    async def run(self, jobs: Sequence[WatchedJob]) -> bool:
+        """Try a token, the object types, and each job with its result; tell whether anything else is worth a try."""
         try:
             grants = await self._client.grants()
         except TenantError as error:
-            self._failed(Endpoint.TOKEN, error)
-            return
+            return self._failed(Endpoint.TOKEN, error)
         self.findings.append(Finding(Endpoint.TOKEN, works=True, said="granted"))
         said = {True: "the token has one", False: "the token has none", None: "the token does not show it"}
         cure = advice.NO_USER if grants.has_user is False else ""
@@ -89,12 +90,37 @@ class _Trial:
         except TenantError as error:
             self._failed(Endpoint.CONFIG_OBJECTS, error)
             if concerns_tenant(error):
-                return
+                return False
         else:
             self.findings.append(Finding(Endpoint.CONFIG_OBJECTS, works=True, said=f"{len(types)} object types"))
         for watched in jobs:
             if not await self._try_job(watched):
-                return
+                return False
+        return True
+
+    async def run_features(self, tenant: Tenant) -> None:
+        """Try what the configuration asks for beside jobs: lists of Configuration Hub, and the credential's end."""
+        for operation in listed_operations(tenant.discover):
+            try:
+                listed = await self._client.listed(operation)
+            except TenantError as error:
+                if not self._failed(LIST_ENDPOINT[operation], error):
+                    return
+            else:
+                self.findings.append(Finding(LIST_ENDPOINT[operation], works=True, said=f"{len(listed)} jobs"))
+        if tenant.credential_expires == "auto":
+            await self._try_credential()
+
+    async def _try_credential(self) -> None:
+        try:
+            ends_s = await self._client.credential_expires()
+        except TenantError as error:
+            self._failed(Endpoint.PERSONAL_ACCESS_TOKENS, error)
+            return
+        said = (
+            "it never ends" if ends_s is None else f"it ends {datetime.fromtimestamp(ends_s, UTC):%Y-%m-%d %H:%M} UTC"
+        )
+        self.findings.append(Finding(Endpoint.PERSONAL_ACCESS_TOKENS, works=True, said=said))
 
     async def _try_job(self, watched: WatchedJob) -> bool:
         """Try one job; tell whether the next is worth a try."""

@@ -12,7 +12,7 @@ from spexporter.domain.errors import (
     TenantUnauthorized,
     TenantUnreachable,
 )
-from spexporter.domain.job import Job, JobState, Observation, Operation, WatchedJob, seconds_between
+from spexporter.domain.job import Job, JobState, Observation, Operation, Source, WatchedJob, seconds_between
 from spexporter.domain.tenanttime import Moment
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
@@ -86,6 +86,20 @@ async def look_with_result(client: TenantClient, watched: WatchedJob, clock: Clo
     except TenantError as error:
         return replace(sight, trouble=None if no_result(error) and sight.failed else error)
     return replace(sight, job=replace(sight.job, result=result))
+
+
+async def look_at_list(client: TenantClient, operation: Operation, clock: Clock) -> list[Sight]:
+    """Ask for one of Configuration Hub's lists: all of its jobs.
+
+    Raises:
+        TenantError: there was no good answer.
+    """
+    sights = []
+    for entry in await client.listed(operation):
+        watched = WatchedJob(entry.observation.key, Source.DISCOVERY, entry.name)
+        job = replace(Job(watched), hub=entry.facts).seen(entry.observation)
+        sights.append(Sight(job, _elapsed_s(job, client, clock)))
+    return sights
 
 
 def no_result(error: TenantError) -> bool:

@@ -7,25 +7,33 @@ from dataclasses import dataclass
 from spexporter.clock import Clock
 from spexporter.config.values import Tenant
 from spexporter.connect import Visitors
-from spexporter.direct.looks import Sight, concerns_tenant, look_with_result
+from spexporter.direct.looks import Sight, concerns_tenant, look_at_list, look_with_result
 from spexporter.domain.errors import TenantError
 from spexporter.domain.job import Job, WatchedJob
+from spexporter.sailpoint.client import TenantClient
+from spexporter.sailpoint.endpoints import listed_operations
 
 _TENANTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class TenantRound:
-    """What one tenant said of its jobs, in their order; `trouble` is why it does not answer."""
+    """What one tenant said of its jobs, in their order, those on lists last; `trouble` is why it does not answer.
+
+    `unread` is why lists of Configuration Hub could not be read that were to be read.
+    """
 
     tenant: str
     sights: tuple[Sight, ...]
     trouble: TenantError | None = None
+    unread: tuple[TenantError, ...] = ()
 
     @property
     def well(self) -> bool:
         """Whether everything is known and no job has failed."""
-        return self.trouble is None and not any(sight.failed or sight.trouble for sight in self.sights)
+        if self.trouble or self.unread:
+            return False
+        return not any(sight.failed or sight.trouble for sight in self.sights)
 
 
 async def ask_round(
@@ -71,4 +79,23 @@ async def _ask_tenant(
                     trouble = sight.trouble
         sights.append(sight)
         asked()
-    return TenantRound(tenant.name, tuple(sights), trouble)
+    if trouble is not None:
+        return TenantRound(tenant.name, tuple(sights), trouble)
+    listed, unread = await _read_lists(tenant, client, clock)
+    return TenantRound(tenant.name, (*sights, *listed), unread=unread)
+
+
+async def _read_lists(
+    tenant: Tenant, client: TenantClient, clock: Clock
+) -> tuple[Sequence[Sight], tuple[TenantError, ...]]:
+    """Return the jobs on all lists that the tenant's configuration names, and why some could not be read."""
+    sights: list[Sight] = []
+    unread: list[TenantError] = []
+    for operation in listed_operations(tenant.discover):
+        try:
+            sights.extend(await look_at_list(client, operation, clock))
+        except TenantError as error:
+            unread.append(error)
+            if concerns_tenant(error):
+                break
+    return sights, tuple(unread)

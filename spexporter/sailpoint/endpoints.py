@@ -1,6 +1,6 @@
 """The closed list of what we ask a tenant, and where it lives in each API version."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from spexporter.domain.job import Operation
@@ -36,6 +36,12 @@ LIST_ENDPOINT: Mapping[Operation, Endpoint] = {
     Operation.DRAFT: Endpoint.DRAFTS,
     Operation.DEPLOY: Endpoint.DEPLOYS,
 }
+
+
+def listed_operations(words: Collection[str]) -> tuple[Operation, ...]:
+    """Return whose lists `words` name, as `discover` in the configuration does."""
+    return tuple(operation for operation, endpoint in LIST_ENDPOINT.items() if endpoint in words)
+
 
 # The service, and what follows it and its version.
 _PLACES = {

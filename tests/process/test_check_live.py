@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from spexporter.simulator import TenantPlan, result_of
+from spexporter.simulator import HUB_SCOPES, OWN_TOKENS_SCOPE, SP_CONFIG_SCOPES, TenantPlan, result_of
 from tests.support.program import ran
 from tests.support.secrets import leaks
 from tests.support.tenants import plan, stores, visited
@@ -66,3 +66,22 @@ async def test_wrong_secret_and_unknown_job_are_named(tmp_path: Path) -> None:
     (line,) = (line for line in out.splitlines() if line.startswith("refused: "))
     assert line.startswith("refused: token no: the token endpoint answered ")
     assert "check client_id and client_secret" in line
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_what_features_need_is_tried(tmp_path: Path, *, granted: bool) -> None:
+    """Each list that `discover` names, and the credential's end where it is asked for; the scopes are named."""
+    scopes = (*SP_CONFIG_SCOPES, *HUB_SCOPES, OWN_TOKENS_SCOPE) if granted else SP_CONFIG_SCOPES
+    async with visited(tmp_path, plan(scopes=scopes, credential_lasts_s=86_400.0)) as there:
+        there.write(hub=True)
+        status, out, _ = await ran("check", "--config.file", there.config, "--live", folder=tmp_path)
+    tried = [line.removeprefix("acme-prod: ") for line in out.splitlines()][4:]
+    subjects = ["backups", "uploads", "drafts", "deploys", "personal-access-tokens"]
+    assert [line.split(maxsplit=1)[0] for line in tried] == subjects
+    assert status == (0 if granted else 1)
+    if granted:
+        assert all(" ok: " in line for line in tried)
+        assert tried[-1].startswith("personal-access-tokens ok: it ends 20")
+    else:
+        wanted = ("config-backup", "config-backup", "config-draft", "config-deploy", "my-personal-access-tokens")
+        assert all(f"lacks the scope sp:{scope}:read" in line for scope, line in zip(wanted, tried, strict=True))

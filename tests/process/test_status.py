@@ -2,7 +2,7 @@ import json
 import math
 from pathlib import Path
 
-from spexporter.simulator import result_of
+from spexporter.simulator import HUB_SCOPES, SP_CONFIG_SCOPES, result_of
 from tests.support.program import ran
 from tests.support.secrets import leaks
 from tests.support.tenants import ERRORS, Visited, plan, stores, visited
@@ -85,6 +85,20 @@ async def test_bad_job_file_is_exit_status_2_and_the_rest_is_shown(tmp_path: Pat
         status, out, err = await ran("status", "--config.file", there.config, folder=tmp_path)
     assert (status, len(out.splitlines())) == (2, 3)
     assert "jobs.yaml:1: [0].operation: is missing" in err
+
+
+async def test_jobs_on_lists_are_shown_too(tmp_path: Path) -> None:
+    """Those of Configuration Hub's lists, and a list that the token may not read is named with its scope."""
+    quiet = plan(scopes=(*SP_CONFIG_SCOPES, HUB_SCOPES[0], HUB_SCOPES[2]), hub_jobs_at_start=0)
+    async with visited(tmp_path, quiet) as there:
+        there.simulator.start("acme-prod", "backup", job_id="b", queue_s=0, duration_s=0, absent=())
+        there.simulator.start("acme-prod", "draft", job_id="d", queue_s=0, duration_s=0, absent=())
+        there.simulator.start("acme-prod", "deploy", job_id="p", queue_s=0, duration_s=0, absent=())
+        there.write(hub=True)
+        status, out, err = await ran("status", "--config.file", there.config, folder=tmp_path)
+    states = [line.split()[1:4] for line in out.splitlines()]
+    assert (status, states) == (1, [["backup", "b", "COMPLETE"], ["deploy", "p", "COMPLETE"]])
+    assert err.count("lacks the scope sp:config-draft:read") == 1
 
 
 async def test_no_more_than_a_tenth_of_the_limit_is_used(tmp_path: Path) -> None:

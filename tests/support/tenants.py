@@ -20,15 +20,16 @@ class Visited:
     url: str
     config: Path
 
-    def write(self, more: str = "") -> None:
+    def write(self, more: str = "", *, hub: bool = False) -> None:
         """Write the configuration with the jobs that there are now, looked at often, and `more` tenants.
+
+        With `hub` Configuration Hub is watched, and the credential's end.
 
         A tenth of its rate limit is all that the simulator allows, so that tests need not wait.
         """
         often = "defaults:\n  poll: {fastest: 100ms}\n  rate_limit: {requests: 1000, per: 10s}"
-        self.config.write_text(
-            self.simulator.config_yaml(self.url, named_jobs_alone=True).replace("defaults:", often, 1) + more
-        )
+        text = self.simulator.config_yaml(self.url, named_jobs_alone=not hub)
+        self.config.write_text(text.replace("defaults:", often, 1) + more)
 
 
 def plan(*faults: Fault, **changes: object) -> TenantPlan:
