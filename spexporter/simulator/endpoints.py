@@ -33,6 +33,7 @@ from spexporter.simulator.record import Record
 from spexporter.simulator.refusals import bad_request, forbidden, not_found
 from spexporter.simulator.tenant import Tenant
 from spexporter.simulator.troubles import UNTROUBLED, Met
+from spexporter.simulator.wishes import wish
 
 READ, MANAGE, ALL = "sp:config:read", "sp:config:manage", "sp:scopes:all"
 HUB_SCOPES = {
@@ -170,7 +171,10 @@ async def _import_order(request: web.Request) -> Order:
     selves = [entry.get("self") for entry in objects if isinstance(entry, dict)] if isinstance(objects, list) else []
     types = {str(ref.get("type")) for ref in selves if isinstance(ref, dict)}
     preview = request.query.get("preview", "false").lower() == "true"
-    return Order(IMPORT, preview=preview, types=tuple(sorted(types)), backup=backup)
+    try:
+        return wish(Order(IMPORT, preview=preview, types=tuple(sorted(types)), backup=backup), content)
+    except ValueError as error:
+        raise bad_request(ILLEGAL_VALUE, str(error)) from error
 
 
 def _read_json(text: str | bytes | bytearray) -> dict[str, object]:

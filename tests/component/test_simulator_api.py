@@ -155,6 +155,13 @@ async def test_export_without_types_has_all_but_the_excluded(visitor: Visitor) -
             id="no boundary",
         ),
         pytest.param("import", {"data": a_file([])}, "400.1 Bad Request Content", "must be an object", id="a list"),
+        pytest.param(
+            "import",
+            {"data": a_file({"simulate": {"state": "DONE"}})},
+            "400.1.3 Illegal value",
+            "one of",
+            id="no state",
+        ),
         pytest.param("export", {"data": b"{"}, "400.1 Bad Request Content", "not valid JSON", id="not JSON"),
         pytest.param("export", {"data": b"\xff"}, "400.1 Bad Request Content", "not valid JSON", id="not UTF-8"),
     ],
