@@ -179,7 +179,7 @@ machine; `run` serves there unless told otherwise.
 | exit status | means |
 |---|---|
 | 0 | done as asked; for `run`, `demo` and `simulate`: ended by SIGTERM or SIGINT |
-| 1 | it broke, such as a port in use; for `healthcheck`: not ready; `status`, `wait` and `check --live`: see there |
+| 1 | it broke, such as a port in use; `healthcheck`: not ready; `status`, `wait`, `track`, `check --live`: see there |
 | 2 | wrong usage, or a mistake in the configuration file |
 | 3 | `wait` ran out of time |
 """
@@ -286,6 +286,7 @@ def _argument(function: Callable[..., Any] | None, argument: TyperArgument) -> S
 def _kind(kind: Any, info: ParameterInfo) -> str:  # noqa: ANN401 - a type, or an optional one
     if any(get_origin(part) is list for part in (kind, *get_args(kind))):
         return "text"
+    kind = next(part for part in (*get_args(kind), kind) if part is not type(None))
     if kind is bool:
         return ""
     if issubclass(kind, StrEnum):

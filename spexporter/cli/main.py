@@ -12,6 +12,7 @@ from spexporter.cli.run import run
 from spexporter.cli.schema import schema
 from spexporter.cli.simulate import simulate
 from spexporter.cli.status import status
+from spexporter.cli.track import track
 from spexporter.cli.wait import wait
 from spexporter.domain.errors import ConfigError, SpexporterError
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, check, status, wait, schema, simulate, demo, healthcheck):
+for command in (run, check, status, wait, track, schema, simulate, demo, healthcheck):
     app.command()(command)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spexporter.direct.looks import Sight
+from spexporter.direct.looks import Sight, Trouble
 from spexporter.domain.errors import Problem, TenantError
 from spexporter.logs import harmless
 
@@ -78,13 +78,13 @@ def took(seconds: float | None) -> str:
     return f"{hours}h{minutes:02}m{rest:02}s" if hours else f"{minutes}m{rest:02}s"
 
 
-def trouble_text(error: TenantError) -> str:
+def trouble_text(error: TenantError | Trouble) -> str:
     """Return what went wrong, what helps, and what SailPoint's support asks for."""
     tracking = f" (tracking id {error.tracking_id})" if error.tracking_id else ""
     return f"{error.message}{tracking}; {error.cure or 'try again later'}"
 
 
-def trouble_json(error: TenantError | None) -> dict[str, str] | None:
+def trouble_json(error: TenantError | Trouble | None) -> dict[str, str] | None:
     """Return a failure as a JSON value, None where there is none."""
     if error is None:
         return None

@@ -2,32 +2,28 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.spinner import Spinner
-from rich.text import Text
 
 from spexporter.cli import show
+from spexporter.cli.ending import tell
+from spexporter.cli.exporters import HttpConfigOption, access_of, exporter_url, parsed, talking, tenant_name
+from spexporter.cli.progress import display
 from spexporter.cli.visits import visiting
 from spexporter.clock import Clock, SystemClock
 from spexporter.config import Config, Tenant, convert, load
+from spexporter.config.httpclient import HttpAccess
 from spexporter.direct.following import Followed, Follower
 from spexporter.direct.looks import Sight
-from spexporter.domain.job import Job, JobKey, Operation, WatchedJob
-from spexporter.domain.result import ImportReport
+from spexporter.domain.job import JobKey, Operation, WatchedJob
+from spexporter.remote.following import RemoteFollower
 
-_OUT_OF_TIME = 3
-_REFRESHED_PER_S = 4
-
-T = TypeVar("T")
-Display = AbstractContextManager[Callable[[Sight], None]]
+# Follows a job for as many seconds, and tells the other what is seen of it.
+_Follow = Callable[[WatchedJob, float, Clock, Callable[[Sight], None]], Coroutine[Any, Any, Followed]]
 
 
 class WaitOperation(StrEnum):
@@ -39,12 +35,22 @@ class WaitOperation(StrEnum):
 
 def wait(
     *,
-    tenant: Annotated[str, typer.Argument(help="The tenant's name in the configuration file.")],
+    tenant: Annotated[str, typer.Argument(help="The tenant's name in the configuration.")],
     operation: Annotated[WaitOperation, typer.Argument(help="What the job does.")],
     job_id: Annotated[str, typer.Argument(help="The id that SailPoint answered when the job was started.")],
     config_file: Annotated[
-        Path, typer.Option("--config.file", help="The configuration file; it need not name the job.")
-    ],
+        Path | None,
+        typer.Option(
+            "--config.file",
+            help="Ask SailPoint, as this configuration file says; it need not name the job. Either this or `--url`.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Ask the exporter that runs here, such as http://localhost:9977.", show_default=False),
+    ] = None,
+    http_config: HttpConfigOption = None,
     timeout: Annotated[str, typer.Option(help="How long to wait, such as 90s, 30m or 2h.")] = "30m",
     output: show.OutputOption = show.Output.TEXT,
 ) -> None:
@@ -52,35 +58,55 @@ def wait(
 
     Exit status 0 only when the job is COMPLETE and, of an import, the result was read and has no errors; 1 when it is
     not, or cannot be asked for; 3 when it has not ended in time.
+
+    With `--url` the job must be one that the exporter watches, see `spexporter track`. It tells how long such jobs
+    usually take, and how many messages there are, but not their texts. While it does not answer, it is asked again.
     """
-    timeout_s = _parsed(convert.duration, timeout, "--timeout")
-    key_id = _parsed(convert.identifier, job_id, "JOB_ID")
-    config = load(config_file, os.environ)
-    asked = _tenant(config, tenant)
-    watched = WatchedJob(JobKey(asked.name, Operation(operation.value), key_id))
-    clock = SystemClock()
-    followed = asyncio.run(_follow(asked, watched, timeout_s, clock, _display(output, watched, clock)))
-    if output is show.Output.JSON:
-        show.say_json(_as_json(followed))
-    else:
-        _show(followed, timeout)
-    if followed.timed_out:
-        raise typer.Exit(_OUT_OF_TIME)
-    if not followed.sight.succeeded:
-        raise typer.Exit(1)
+    timeout_s = parsed(convert.duration, timeout, "--timeout")
+    key = JobKey(tenant, Operation(operation.value), parsed(convert.identifier, job_id, "JOB_ID"))
+    follow = _way(config_file, url, http_config, tenant)
+    watched, clock = WatchedJob(key), SystemClock()
+    followed = asyncio.run(_shown(follow, watched, timeout_s, clock, output))
+    raise typer.Exit(tell(followed, timeout, output))
 
 
-async def _follow(tenant: Tenant, watched: WatchedJob, timeout_s: float, clock: Clock, display: Display) -> Followed:
-    async with visiting(clock) as visitors:
-        with display as see:
+def _way(config_file: Path | None, url: str | None, http_config: Path | None, tenant: str) -> _Follow:
+    """Return how the job is followed.
+
+    Raises:
+        typer.BadParameter: that is not said, or said twice, or there is no such tenant.
+        ConfigError: a file has mistakes.
+    """
+    if (config_file is None) == (url is None):
+        wrong = "give exactly one of them: the first asks SailPoint, the second a running exporter"
+        raise typer.BadParameter(wrong, param_hint="--config.file / --url")
+    if config_file is None:
+        tenant_name(tenant)
+        return _through(exporter_url(url or ""), access_of(http_config))
+    if http_config:
+        raise typer.BadParameter("says how to reach an exporter; give --url, too", param_hint="--http.config.file")
+    return _directly(_tenant(load(config_file, os.environ), tenant))
+
+
+def _directly(tenant: Tenant) -> _Follow:
+    async def follow(watched: WatchedJob, timeout_s: float, clock: Clock, see: Callable[[Sight], None]) -> Followed:
+        async with visiting(clock) as visitors:
             return await Follower(visitors.client(tenant), tenant, watched, clock, see).follow(timeout_s)
 
+    return follow
 
-def _parsed(parse: Callable[[str], T], text: str, hint: str) -> T:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}, got {text!r}", param_hint=hint) from None
+
+def _through(url: str, access: HttpAccess) -> _Follow:
+    async def follow(watched: WatchedJob, timeout_s: float, clock: Clock, see: Callable[[Sight], None]) -> Followed:
+        async with talking(url, access) as exporter:
+            return await RemoteFollower(exporter, watched, clock, see).follow(timeout_s)
+
+    return follow
+
+
+async def _shown(follow: _Follow, watched: WatchedJob, timeout_s: float, clock: Clock, output: show.Output) -> Followed:
+    with display(output, watched, clock) as see:
+        return await follow(watched, timeout_s, clock, see)
 
 
 def _tenant(config: Config, name: str) -> Tenant:
@@ -90,125 +116,3 @@ def _tenant(config: Config, name: str) -> Tenant:
     show.say_problems([problem for bad in config.bad_files for problem in bad.problems])
     there_are = ", ".join(tenant.name for tenant in config.tenants)
     raise typer.BadParameter(f"no tenant {name!r} in the configuration; there are {there_are}", param_hint="TENANT")
-
-
-def _display(output: show.Output, watched: WatchedJob, clock: Clock) -> Display:
-    """Return how progress is shown: on a terminal live, else as lines, or not at all beside JSON."""
-    terminal = show.console(err=output is show.Output.JSON)
-    if terminal.is_terminal:
-        return _live(terminal, watched, clock)
-    return _nothing() if output is show.Output.JSON else _lines()
-
-
-@contextmanager
-def _live(terminal: Console, watched: WatchedJob, clock: Clock) -> Iterator[Callable[[Sight], None]]:
-    """Show the last state, and how long the job runs by now."""
-    last, seen_s = Sight(Job(watched)), clock.monotonic()
-    spinner = Spinner("dots")
-
-    def see(sight: Sight) -> None:
-        nonlocal last, seen_s
-        last, seen_s = sight, clock.monotonic()
-
-    def shown() -> Spinner:
-        since_s = clock.monotonic() - seen_s if last.job.running else 0.0
-        elapsed_s = None if last.elapsed_s is None else last.elapsed_s + since_s
-        trouble = f"({show.trouble_text(last.trouble)})" if last.trouble else ""
-        words = (watched.key, show.state(last) if last.job.state else "asking", show.took(elapsed_s), trouble)
-        spinner.update(text=Text(" ".join(text for word in words if (text := show.line(word)))))
-        return spinner
-
-    with Live(console=terminal, get_renderable=shown, refresh_per_second=_REFRESHED_PER_S, transient=True):
-        yield see
-
-
-@contextmanager
-def _lines() -> Iterator[Callable[[Sight], None]]:
-    """Write a line for each new state, and for each new trouble."""
-    said: set[tuple[str, str]] = set()
-
-    def see(sight: Sight) -> None:
-        news = (show.state(sight), sight.trouble.reason if sight.trouble else "")
-        if news in said:
-            return
-        said.add(news)
-        if sight.trouble:
-            show.say(f"{sight.job.key}: {show.trouble_text(sight.trouble)}", err=True)
-        elif not sight.over:
-            show.say(sight.job.key, show.state(sight), show.took(sight.elapsed_s))
-
-    yield see
-
-
-@contextmanager
-def _nothing() -> Iterator[Callable[[Sight], None]]:
-    """Show nothing."""
-    yield lambda _: None
-
-
-def _show(followed: Followed, timeout: str) -> None:
-    sight, result = followed.sight, followed.sight.job.result
-    counts = f"{_count(result.errors, 'error')}, {_count(result.warnings, 'warning')}" if result else ""
-    preview = "(a preview: nothing was changed)" if result and result.preview else ""
-    show.say(sight.job.key, show.state(sight), show.took(sight.elapsed_s), counts, preview)
-    if sight.job.latest and sight.job.latest.message and sight.over:
-        show.say(sight.job.latest.message)
-    if followed.report:
-        _show_messages(followed.report)
-    if sight.trouble and show.console().is_terminal:  # else it stands in a line above
-        show.say(show.trouble_text(sight.trouble), err=True)
-    if followed.timed_out:
-        show.say(f"not ended within {timeout}", err=True)
-
-
-def _show_messages(report: ImportReport) -> None:
-    rows = [
-        (object_type, severity, text)
-        for object_type, texts in report.texts.items()
-        for severity, its in (("error", texts.errors), ("warning", texts.warnings))
-        for text in its
-    ]
-    terminal = show.console()
-    if terminal.is_terminal and rows:
-        terminal.print(show.table("", ("object type", "severity", "message"), rows))
-    else:
-        for object_type, severity, text in rows:
-            show.say(f"{object_type}: {severity}: {text}")
-    if left := report.result.errors + report.result.warnings - len(rows):
-        show.say(f"and {left} more")
-
-
-def _as_json(followed: Followed) -> dict[str, object]:
-    sight, job = followed.sight, followed.sight.job
-    return {
-        "tenant": job.key.tenant,
-        "operation": str(job.key.operation),
-        "id": job.key.job_id,
-        "state": str(job.state) if job.state else None,
-        "message": job.latest.message if job.latest else "",
-        "elapsed_seconds": sight.elapsed_s,
-        "succeeded": sight.succeeded,
-        "timed_out": followed.timed_out,
-        "preview": job.preview,
-        "errors": job.result.errors if job.result else None,
-        "warnings": job.result.warnings if job.result else None,
-        "types": _types_json(followed.report) if followed.report else None,
-        "trouble": show.trouble_json(sight.trouble),
-    }
-
-
-def _types_json(report: ImportReport) -> dict[str, object]:
-    return {
-        name: {
-            "errors": counts.errors,
-            "warnings": counts.warnings,
-            "objects": counts.objects,
-            "error_texts": list(report.texts[name].errors),
-            "warning_texts": list(report.texts[name].warnings),
-        }
-        for name, counts in report.result.types.items()
-    }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from spexporter.clock import Clock
+from spexporter.domain.durations import Usual
 from spexporter.domain.errors import (
     TenantError,
     TenantNotFound,
@@ -23,15 +24,28 @@ _NO_SUCCESS = (JobState.FAILED, JobState.CANCELLED, JobState.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a `TenantError` tells, where somebody else has met it, or where it is not the tenant that fails."""
+
+    endpoint: str
+    reason: str
+    message: str
+    cure: str = ""
+    tracking_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """What is known of one job now; `elapsed_s` is how long it has run or took, by the tenant's clock.
 
-    `trouble` is why its state, or the result of an ended import, is not known.
+    `trouble` is why its state, or the result of an ended import, is not known; `usual` is how long jobs of its
+    operation usually take, None while nobody has learned that.
     """
 
     job: Job
     elapsed_s: float | None = None
-    trouble: TenantError | None = None
+    trouble: TenantError | Trouble | None = None
+    usual: Usual | None = None
 
     @property
     def over(self) -> bool:

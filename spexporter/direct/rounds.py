@@ -75,7 +75,7 @@ async def _ask_tenant(
                 else:
                     sight = Sight(Job(watched), trouble=error)
             else:
-                if sight.trouble and concerns_tenant(sight.trouble):
+                if isinstance(sight.trouble, TenantError) and concerns_tenant(sight.trouble):
                     trouble = sight.trouble
         sights.append(sight)
         asked()

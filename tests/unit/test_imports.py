@@ -14,7 +14,7 @@ RINGS = (
     {"sailpoint", "watch", "ledger", "board", "exposition", "telemetry"},
     {"poller", "web", "connect"},
     {"fleet", "direct"},
-    {"files"},
+    {"files", "remote"},
     {"app", "logs"},
     {"cli"},
 )

@@ -1,0 +1,1 @@
+"""Asking a running exporter over HTTP."""
