@@ -1,0 +1,122 @@
+"""docs/pipeline.sh as a CI pipeline runs it: against a simulated tenant and an exporter, all of them real processes."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from tests.support.modules import ROOT
+from tests.support.program import LOOPBACK, answer, ready, spexporter, started
+
+SCRIPT = ROOT / "docs" / "pipeline.sh"
+ERRORS = {"SOURCE": {"errors": 2, "warnings": 1, "objects": 3}, "RULE": {"warnings": 1}}
+
+
+OUT_OF_TIME = 3
+AT_ONCE = 2  # a command takes a processor for seconds to start
+
+
+class Place(NamedTuple):
+    """A simulated tenant, and an exporter that watches it: what the script is told of them."""
+
+    env: Mapping[str, str]
+    folder: Path
+    turns: asyncio.Semaphore
+
+
+class Ended(NamedTuple):
+    """How one run of the script ended."""
+
+    name: str
+    status: int
+    out: str
+    err: str
+
+
+@asynccontextmanager
+async def exporter_and_tenant(folder: Path) -> AsyncIterator[Place]:
+    """Run both; the exporter looks often, so that nobody waits for it."""
+    async with spexporter(
+        "simulate", "--listen", LOOPBACK, "--tenants", "1", folder=folder, name="simulate"
+    ) as simulate:
+        simulated = await simulate.url("/acme-prod")
+        _, text = await answer(f"{simulated}/-/config.yaml")
+        tenant = yaml.safe_load(text)["tenants"][0]
+        config = folder / "config.yaml"
+        config.write_text(text.replace("defaults:", "defaults:\n  poll: {fastest: 200ms}", 1), encoding="utf-8")
+        arguments = ("--config.file", config, "--web.listen-address", LOOPBACK, "--web.enable-lifecycle")
+        async with spexporter("run", *arguments, folder=folder, name="run") as run:
+            url = await run.url()
+            await ready(url)
+            env = {
+                "PYTHONPATH": str(ROOT),
+                "PATH": f"{command(folder)}:{os.environ['PATH']}",
+                "SAIL_BASE_URL": tenant["base_url"],
+                "SAIL_CLIENT_ID": tenant["client_id"],
+                "SAIL_CLIENT_SECRET": tenant["client_secret"],
+                "SPEXPORTER_URL": url,
+                "SPEXPORTER_TENANT": tenant["name"],
+            }
+            yield Place(env, folder, asyncio.Semaphore(AT_ONCE))
+
+
+def command(folder: Path) -> Path:
+    """Return a folder with the command `spexporter` of these sources, installed or not."""
+    program = folder / "bin" / "spexporter"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m spexporter "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return program.parent
+
+
+async def pipeline(place: Place, name: str, wishes: Mapping[str, object], **env: str) -> Ended:
+    """Import the file `name`, whose import goes as `wishes` say."""
+    file = place.folder / f"{name}.json"
+    file.write_text(json.dumps({"version": 1, "objects": [], "simulate": wishes}), encoding="utf-8")
+    async with place.turns, started([SCRIPT, file], place.folder, name=name, env={**place.env, **env}) as program:
+        async with asyncio.timeout(60):
+            status = await program.process.wait()
+        return Ended(name, status, program.stdout.read_text(), program.stderr.read_text())
+
+
+async def test_script_ends_as_the_import_does(tmp_path: Path) -> None:
+    """0 for a clean import alone; 1 with errors, failed, cancelled; 3 out of time; the secret is never printed."""
+    cases: dict[str, tuple[Mapping[str, object], int, str]] = {
+        "clean": ({"state": "COMPLETE", "seconds": 1, "result": {"RULE": {"objects": 2}}}, 0, "0 errors, 0 warnings"),
+        "errors": ({"state": "COMPLETE", "seconds": 1, "result": ERRORS}, 1, "SOURCE: 2 errors, 1 warning"),
+        "failed": ({"state": "FAILED", "seconds": 1, "result": ERRORS}, 1, " FAILED "),
+        "cancelled": ({"state": "CANCELLED", "seconds": 1}, 1, " CANCELLED "),
+        "endless": ({"state": "COMPLETE", "seconds": 3600}, 3, " IN_PROGRESS "),
+    }
+    async with exporter_and_tenant(tmp_path) as place, asyncio.TaskGroup() as tasks:
+        runs = [
+            tasks.create_task(pipeline(place, name, wishes, TIMEOUT="3s" if status == OUT_OF_TIME else "50s"))
+            for name, (wishes, status, _) in cases.items()
+        ]
+    for ended in (run.result() for run in runs):
+        _, status, said = cases[ended.name]
+        assert ended.status == status, ended
+        assert "watched from now on" in ended.out, ended
+        assert said in ended.out, ended
+        assert place.env["SAIL_CLIENT_SECRET"] not in ended.out + ended.err
+
+
+async def test_script_ends_where_a_step_fails(tmp_path: Path) -> None:
+    """Nothing that follows is tried, and the reason is printed as SailPoint, or the exporter, gave it."""
+    cases = {
+        "credential": ({"SAIL_CLIENT_SECRET": "wrong"}, "invalid_client"),
+        "path": ({"SAIL_IMPORT_PATH": "sp-config/v9/import"}, "404 Not found"),
+        "tenant": ({"SPEXPORTER_TENANT": "acme-sandbox"}, "there is no tenant acme-sandbox"),
+    }
+    async with exporter_and_tenant(tmp_path) as place:
+        for name, (env, said) in cases.items():
+            ended = await pipeline(place, name, {"state": "COMPLETE", "seconds": 0}, **env)
+            assert ended.status == 1, ended
+            assert said in ended.err, ended
+            assert "COMPLETE" not in ended.out, ended
