@@ -1,5 +1,6 @@
 """A running exporter: one exchange with it at a time, and what its refusals mean to whoever asked."""
 
+import os
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -122,12 +123,12 @@ class RunningExporter:
             ) as response:
                 return Reply(response.status, await _read(response.content))
         except TimeoutError:
-            raise Unavailable(f"{self.url} did not answer within {patience_s:g} s") from None
+            raise Unavailable(f"{self.url}{path} did not answer within {patience_s:g} s") from None
         except aiohttp.ClientConnectorCertificateError as error:
             cure = "tls_config in --http.config.file says whom to trust"
             raise Refused(f"{self.url} cannot be trusted: {error.certificate_error}; {cure}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unavailable(f"{self.url} cannot be asked: {error}") from error
+            raise Unavailable(f"{self.url}{path} cannot be asked: {_reason(error)}") from error
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
         headers = {"Accept": "application/json"}
@@ -147,6 +148,12 @@ class RunningExporter:
 def describe(key: JobKey) -> str:
     """Return a job as arguments of a command."""
     return f"{key.tenant} {key.operation} {key.job_id}"
+
+
+def _reason(error: Exception) -> str:
+    """Return what the operating system says where that is all, else the library's words."""
+    number = error.os_error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
+    return os.strerror(number) if number and number > 0 else str(error)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -259,7 +259,9 @@ async def test_exporter_that_does_not_listen_is_waited_for_until_time_is_over() 
     followed = await following.follow(fake, timeout_s=0.3)
     assert (followed.timed_out, followed.sight.succeeded) == (True, False)
     assert followed.sight.trouble
-    assert "cannot be asked" in followed.sight.trouble.message
+    assert (
+        followed.sight.trouble.message == f"{fake.url}/api/v1/jobs/acme/import/i1 cannot be asked: Connection refused"
+    )
     assert len(following.seen) > 1
 
 
