@@ -110,6 +110,9 @@ def _block(pairs: _Pairs, complaints: Complaints) -> Block:
     seen: set[str] = set()
     for line, (key, value) in enumerate(pairs, 1):
         path = under("", key)
+        if _broken(key):
+            complaints.add(Problem(str(_FILE), line, path, "is not valid Unicode text; take the key out"))
+            continue
         wrong = list(_wrong_kind(key, value)) if key in known else []
         if key in seen:
             wrong = ["is given a second time; keep one of the two"]
@@ -129,8 +132,13 @@ def _wrong_kind(key: str, value: object) -> Iterator[str]:
             yield f"must be true or false without quotes, not {_kind(value)}"
     elif not isinstance(value, str):
         yield f"must be a text in quotes, not {_kind(value)}"
-    elif any("\ud800" <= character <= "\udfff" for character in value):
+    elif _broken(value):
         yield "is not valid Unicode text"
+
+
+def _broken(text: str) -> bool:
+    """Whether a text has half a character, as `"\\ud800"` in JSON gives: no answer could repeat it."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(value: object) -> str:

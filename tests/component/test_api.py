@@ -429,6 +429,11 @@ async def test_what_is_no_object_is_refused(sent: bytes, error: str) -> None:
             id="half-a-character",
         ),
         pytest.param(
+            '{"tenant": "acme", "operation": "import", "id": "i1", "\\ud800": 1}',
+            {"'\\ud800'": "is not valid Unicode text; take the key out"},
+            id="half-a-character-in-a-key",
+        ),
+        pytest.param(
             '{"tenant": "acme", "operation": "import", "id": "i1", "name": ""}',
             {"name": "must not be empty; give a value or leave the key out, got ''"},
             id="empty-name",
