@@ -1,11 +1,13 @@
 """The daemon's HTTP server: its routes, and how it is opened and closed."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from spexporter.domain.errors import StartError
 from spexporter.web.api import Api
@@ -21,6 +23,19 @@ _SECURITY_HEADERS = {
 }
 _LINGER_S = 1.0  # for the rest of a body that was refused: to close at once can destroy the answer on its way
 _GRACE_S = 0.5  # for scrapes under way when the daemon ends
+
+
+class _OthersFaults(logging.Filter):
+    """Keeps requests that are not HTTP out of the log: they are answered, and nobody here can mend them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything else pass; see `logging.Filter.filter`."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
+_library_log = logging.getLogger(__name__)
+_library_log.addFilter(_OthersFaults())
 
 
 class Address(NamedTuple):
@@ -54,7 +69,12 @@ async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIt
         StartError: an address cannot be listened on.
     """
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_GRACE_S, handle_signals=False, lingering_time=_LINGER_S
+        app,
+        access_log=None,
+        logger=_library_log,
+        shutdown_timeout=_GRACE_S,
+        handle_signals=False,
+        lingering_time=_LINGER_S,
     )
     await runner.setup()
     try:

@@ -19,6 +19,7 @@ from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.ledger.lease import SoleOwner
 from spexporter.simulator import Fault, default_plans, result_of
 from spexporter.web import body
+from tests.support.bytesent import answered
 from tests.support.disks import overwritten
 from tests.support.world import World, world
 
@@ -68,18 +69,6 @@ async def get(running: World, path: str) -> Said:
 async def hand_in(running: World, **order: object) -> Said:
     """Hand in a job: `ORDER`, changed by `order`."""
     return await ask(running, "POST", "jobs", json.dumps({**ORDER, **order}).encode(), JSON)
-
-
-async def raw(running: World, request: bytes) -> bytes:
-    """Send bytes as they are, and return all that comes until the server closes."""
-    address = urlsplit(running.url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    try:
-        writer.write(request)
-        return await reader.read()
-    finally:
-        writer.close()
-        await writer.wait_closed()
 
 
 def posting(*headers: str, sent: bytes = b"") -> bytes:
@@ -484,7 +473,7 @@ async def test_a_body_of_more_than_64_kib_is_413() -> None:
         assert (await ask(running, "POST", "jobs", sent.ljust(body.MAX_BYTES), JSON)).status == 201
         pieces = b"10001\r\n" + b" " * 65_537 + b"\r\n"
         for request in (posting("Content-Length: 65537"), posting("Transfer-Encoding: chunked", sent=pieces)):
-            answer = await raw(running, request)
+            answer = await answered(running.url, request)
             assert answer.startswith(b"HTTP/1.1 413 ")
             assert answer.endswith(error)
 
@@ -494,7 +483,7 @@ async def test_a_slow_body_is_408() -> None:
     assert body.READ_WITHIN_S <= 10
     async with world([PLAN], config=NO_JOBS, lifecycle=True) as running:
         with patch.object(body, "READ_WITHIN_S", 0.05):
-            answer = await raw(running, posting("Content-Length: 50", sent=b'{"tenant":'))
+            answer = await answered(running.url, posting("Content-Length: 50", sent=b'{"tenant":'))
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert answer.endswith(b'{"error":"the body did not arrive within 0.05 s; send it at once"}')
 
