@@ -137,7 +137,7 @@ def _wrong_kind(key: str, value: object) -> Iterator[str]:
 
 
 def _broken(text: str) -> bool:
-    """Whether a text has half a character, as `"\\ud800"` in JSON gives: no answer could repeat it."""
+    """Whether a text has half a character, as escapes in JSON can give: no answer could repeat it."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
