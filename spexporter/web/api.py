@@ -32,10 +32,11 @@ from spexporter.web.answers import (
 )
 from spexporter.web.body import parse_job, read_body
 from spexporter.web.openapi import DOCUMENT
-from spexporter.web.refusal import Refusal, would_be_right
+from spexporter.web.refusal import ErrorAnswer, Refusal, would_be_right
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_ROOT = "/api/"
 JOBS = "/api/v1/jobs"
 _JOB = JOBS + "/{tenant}/{operation}/{id}"
 _FILTERS = ("tenant", "state", "operation")
@@ -144,6 +145,21 @@ def _answering(handle: Handler) -> Handler:
             return _refused(Refusal(status, _in_words(error)))
 
     return answer
+
+
+@web.middleware
+async def in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say in the API's own shape what the router says of paths and methods that there are not."""
+    try:
+        return await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as found:
+        if not request.path.startswith(_ROOT):
+            raise
+        if isinstance(found, web.HTTPMethodNotAllowed):
+            allowed = ", ".join(sorted(found.allowed_methods))
+            error = f"{found.method} is not possible here; possible are {allowed}"
+            return _json(405, ErrorAnswer(error), {"Allow": allowed})
+        return _json(404, ErrorAnswer("there is nothing at this path; /api/v1/openapi.json says what there is"))
 
 
 def _refused(refusal: Refusal) -> web.Response:

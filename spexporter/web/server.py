@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from spexporter.domain.errors import StartError
-from spexporter.web.api import Api
+from spexporter.web.api import Api, in_json
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
@@ -50,7 +50,7 @@ class Address(NamedTuple):
 
 def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: Reload, api: Api) -> web.Application:
     """Return the application with all routes."""
-    app = web.Application()
+    app = web.Application(middlewares=[in_json])
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/-/healthy", probes.healthy)
     app.router.add_get("/-/ready", probes.ready)

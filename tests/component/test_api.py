@@ -168,6 +168,27 @@ async def test_what_there_is_not_is_refused_with_what_would_be_right(path: str, 
         assert (await get(running, path))[:2] == (status, {"error": error})
 
 
+@pytest.mark.parametrize("path", ["nothing", "jobs/", "jobs/acme/import", "jobs/acme/import/", "jobs/acme/import/a/b"])
+async def test_paths_that_there_are_not_are_refused_as_json(path: str) -> None:
+    """404 as everywhere in the API, with where to look."""
+    async with world([PLAN], plant=JOBS) as running:
+        error = "there is nothing at this path; /api/v1/openapi.json says what there is"
+        assert (await get(running, path))[:2] == (404, {"error": error})
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PUT", "PATCH", "PROPFIND"])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("tenants", "GET, HEAD"), ("jobs", "GET, HEAD, POST"), ("jobs/acme/import/i1", "DELETE, GET, HEAD")],
+)
+async def test_methods_that_there_are_not_are_refused_as_json(method: str, path: str, allowed: str) -> None:
+    """405 with those that there are, in `Allow` and in words."""
+    async with world([PLAN], plant=JOBS) as running:
+        said = await ask(running, method, path)
+        assert said[:2] == (405, {"error": f"{method} is not possible here; possible are {allowed}"})
+        assert said.headers["Allow"] == allowed
+
+
 async def test_a_job_that_is_handed_in_is_watched_from_then_on() -> None:
     """201 with the job and where it is, 200 when it is handed in again; metrics name the source."""
     async with world([PLAN], plant=JOBS, config=NO_JOBS, lifecycle=True) as running:
