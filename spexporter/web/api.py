@@ -31,7 +31,7 @@ from spexporter.web.answers import (
     tenant_answer,
 )
 from spexporter.web.body import parse_job, read_body
-from spexporter.web.openapi import DOCUMENT
+from spexporter.web.openapi import document
 from spexporter.web.refusal import ErrorAnswer, Refusal, would_be_right
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -70,7 +70,7 @@ class Api:
         router.add_post(JOBS, _answering(self._hand_in))
         router.add_get(_JOB, _answering(self._job))
         router.add_delete(_JOB, _answering(self._take_back))
-        router.add_get("/api/v1/openapi.json", _answering(_openapi))
+        router.add_get("/api/v1/openapi.json", _answering(self._openapi))
 
     async def _tenants(self, _request: web.Request) -> web.Response:
         now = self._now()
@@ -109,6 +109,9 @@ class Api:
         log.info("job_taken_back", tenant=key.tenant, operation=key.operation.value, job_id=key.job_id)
         return web.Response(status=204)
 
+    async def _openapi(self, _request: web.Request) -> web.Response:
+        return _json(200, document([view.tenant for view in self._board.snapshot()]))
+
     def _check_allowed(self) -> None:
         if not self._lifecycle:
             raise Refusal(403, "handing in jobs is switched off; start the exporter with --web.enable-lifecycle")
@@ -126,10 +129,6 @@ class Api:
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall(), self._clock.monotonic())
-
-
-async def _openapi(_request: web.Request) -> web.Response:
-    return _json(200, DOCUMENT)
 
 
 def _answering(handle: Handler) -> Handler:

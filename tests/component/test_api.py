@@ -559,6 +559,18 @@ async def test_the_openapi_document_describes_the_answers() -> None:
                 fits(document, shape, wrong)
 
 
+async def test_the_openapi_document_names_what_filters_take() -> None:
+    """Tenants as they are configured now, states and operations, and the empty value that asks for nothing."""
+    async with world([PLAN], plant=JOBS) as running:
+        parameters = (await get(running, "openapi.json")).body["paths"]["/api/v1/jobs"]["get"]["parameters"]
+        for parameter in parameters:
+            words = parameter["schema"]["items"]["enum"]
+            query = "&".join(f"{parameter['name']}={word}" for word in words)
+            assert (await get(running, f"jobs?{query}")).status == 200
+            assert (await get(running, f"jobs?{parameter['name']}=other")).status == 400
+        assert parameters[0]["schema"]["items"]["enum"] == ["", "acme"]
+
+
 async def test_the_openapi_document_names_every_route() -> None:
     """What is served under `/api/` is what is described, method by method."""
     async with world([PLAN]) as running:
@@ -577,3 +589,14 @@ async def test_the_openapi_document_names_every_route() -> None:
         }
         assert served == described
         assert document["openapi"] == "3.1.0"
+
+
+async def test_the_openapi_document_names_the_headers_of_answers() -> None:
+    """`Location` where a job is, `Retry-After` where to try again may help."""
+    async with world([PLAN], plant=JOBS, config=NO_JOBS, lifecycle=True) as running:
+        described = (await get(running, "openapi.json")).body["paths"]["/api/v1/jobs"]["post"]["responses"]
+        for order in (ORDER, ORDER, {**ORDER, "id": "i2"}, {**ORDER, "id": "i3"}):
+            said = await hand_in(running, **order)
+            names = {"Location", "Retry-After"} & set(said.headers)
+            assert names == set(described[str(said.status)]["headers"]), said
+        assert said.status == 429
