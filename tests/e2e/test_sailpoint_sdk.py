@@ -1,10 +1,5 @@
-import fcntl
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,50 +8,18 @@ import pytest
 
 from spexporter.clock import SystemClock
 from spexporter.simulator import SimulatedJob, Simulator, default_plans, result_of, serving
-from tests.support.modules import ROOT
+from tests.support.environments import installed
 from tests.support.program import started
 
 HERE = Path(__file__).parent
 CLIENT, REQUIREMENTS = HERE / "sdk_client.py", HERE / "sdk-requirements.txt"
-# Beside the environment that runs the tests: git knows nothing of either, and `make clean` removes both.
-ENVIRONMENT = ROOT / ".venv" / "sailpoint-sdk"
-# Together less than the 120 s after which pytest ends everything.
-BUILT_WITHIN_S, INSTALLED_WITHIN_S = 25, 90
 TENANT = "acme-prod"
-
-
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Keep other processes out while the block lasts: tests may run in two."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def install(folder: Path) -> None:
-    """Build the SDK's environment; the copy of its requirements says that it was finished."""
-    run(ROOT / "scripts" / "make-venv", sys.executable, folder, within_s=BUILT_WITHIN_S)
-    pip = (folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check")
-    run(*pip, "install", "--require-hashes", "-r", REQUIREMENTS, within_s=INSTALLED_WITHIN_S)
-    (folder / REQUIREMENTS.name).write_text(REQUIREMENTS.read_text())
-
-
-def run(*command: str | Path, within_s: float) -> None:
-    """Run a command; the test fails with what it said where it fails."""
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=within_s, check=False)
-    if done.returncode:
-        pytest.fail(f"SailPoint's SDK cannot be installed:\n{done.stdout}{done.stderr}")
 
 
 @pytest.fixture(scope="session")
 def sdk_python() -> Path:
-    """The Python of an environment with SailPoint's SDK and nothing of ours, built once and used again."""
-    installed = ENVIRONMENT / REQUIREMENTS.name
-    with alone(ENVIRONMENT.with_suffix(".lock")):
-        if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
-            install(ENVIRONMENT)
-    return ENVIRONMENT / "bin" / "python"
+    """The Python of an environment with SailPoint's SDK and nothing of ours."""
+    return installed("sailpoint-sdk", REQUIREMENTS) / "python"
 
 
 @pytest.fixture
