@@ -32,7 +32,7 @@ from spexporter.web.answers import (
 )
 from spexporter.web.body import parse_job, read_body
 from spexporter.web.openapi import document
-from spexporter.web.refusal import ErrorAnswer, Refusal, would_be_right
+from spexporter.web.refusal import ErrorAnswer, Refusal, some, would_be_right
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -199,15 +199,20 @@ def _key(request: web.Request) -> JobKey:
 def _filters(request: web.Request, tenants: Collection[str]) -> dict[str, frozenset[str]]:
     """Return the values that are asked for, of those filters that are in use."""
     known: dict[str, Collection[str]] = {"tenant": tenants, "state": STATES, "operation": tuple(Operation)}
-    wrong = [f"{name} is no filter; {would_be_right(name, _FILTERS)}" for name in request.query if name not in known]
+    others = sorted(request.query.keys() - known.keys())
+    wrong = some(others, lambda it: f"{it} is no filter; {would_be_right(it, _FILTERS)}")
     wanted: dict[str, frozenset[str]] = {}
     for name, words in known.items():
         if given := frozenset(filter(None, request.query.getall(name, []))):
             wanted[name] = given
-            wrong += [f"{name} {it}: {would_be_right(it, words)}" for it in sorted(given - set(words))]
+            wrong += _wrong(name, given, words)
     if wrong:
         raise Refusal(400, "; ".join(wrong))
     return wanted
+
+
+def _wrong(name: str, given: frozenset[str], words: Collection[str]) -> list[str]:
+    return some(sorted(given - set(words)), lambda it: f"{name} {it}: {would_be_right(it, words)}")
 
 
 def _fit(view: TenantView, wanted: dict[str, frozenset[str]], now: Moment) -> Iterator[Job]:

@@ -19,6 +19,7 @@ from spexporter.web.refusal import Mistake, Refusal
 
 MAX_BYTES = 64 * 1024
 READ_WITHIN_S = 10.0
+_MOST_KEYS = 50  # so that no answer is many times as long as the body
 _FILE = Path("body")
 _EXAMPLE = '{"tenant": "acme-prod", "operation": "import", "id": "ef38f943"}'
 
@@ -96,6 +97,8 @@ def _decode(body: bytes) -> _Pairs:
         raise Refusal(400, f"the body is not JSON: a number, or the depth, is out of range; send {_EXAMPLE}") from None
     if not isinstance(value, tuple):
         raise Refusal(400, f"the body must be a JSON object, not {_kind(value)}; send one such as {_EXAMPLE}")
+    if len(value) > _MOST_KEYS:
+        raise Refusal(400, f"the body has {len(value)} keys, and an order has six at most; send one such as {_EXAMPLE}")
     return value
 
 

@@ -50,7 +50,7 @@ _SCHEMAS = msgspec.json.schema_components(
 )[1]
 
 _SAID = {
-    400: "the request is wrong; every mistake is named",
+    400: "the request is wrong, and the answer says where",
     403: "the exporter runs without `--web.enable-lifecycle`",
     404: "there is no such tenant, operation or job",
     408: "the body did not arrive within 10 s",

@@ -1,7 +1,8 @@
 """Requests that are refused: what the API answers, and the words that help."""
 
 import difflib
-from collections.abc import Collection, Sequence
+import heapq
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -30,12 +31,25 @@ class Refusal(Exception):
 
 
 def would_be_right(word: str, known: Collection[str]) -> str:
-    """Return the nearest of the `known` words as a question, else all of them, or some where there are many."""
-    if near := difflib.get_close_matches(word, known, n=1):
+    """Return the nearest of the `known` words as a question, else all of them, or some where there are many.
+
+    Of very many only those that begin alike, or else are of the same length, are looked at: a look takes a while, and
+    everybody else waits.
+    """
+    alike = heapq.nsmallest(_COMPARED, known, key=lambda it: (it[:2] != word[:2], abs(len(it) - len(word))))
+    if near := difflib.get_close_matches(word, alike, n=1):
         return f"did you mean {near[0]}?"
     named = list(known)[:_NAMED]
     more = len(known) - len(named)
     return f"known here are {', '.join(named) or 'none'}" + (f" and {more} more" if more else "")
 
 
+def some(wrong: Sequence[str], describe: Callable[[str], str]) -> list[str]:
+    """Describe the first of many wrong words, and say how many there are besides."""
+    more = len(wrong) - _DESCRIBED
+    return [*map(describe, wrong[:_DESCRIBED]), *([f"{more} more are wrong, too"] if more > 0 else [])]
+
+
 _NAMED = 10
+_COMPARED = 200
+_DESCRIBED = 5

@@ -1,6 +1,7 @@
 """`/api/v1` over real HTTP: what it tells of tenants and jobs, and jobs that are handed in and taken back."""
 
 import asyncio
+import difflib
 import json
 import math
 from collections.abc import Mapping
@@ -189,6 +190,18 @@ async def test_methods_that_there_are_not_are_refused_as_json(method: str, path:
         assert said.headers["Allow"] == allowed
 
 
+async def test_of_many_wrong_values_a_few_are_described() -> None:
+    """To look for the nearest word takes a while, and nothing else happens meanwhile."""
+    values, names = ("&".join(f"{form % n}" for n in range(300)) for form in ("tenant=acm%03d", "x%03d=acme"))
+    async with world([PLAN], plant=JOBS) as running:
+        with patch.object(difflib, "get_close_matches", wraps=difflib.get_close_matches) as look:
+            for query in (values, names):
+                said = await get(running, f"jobs?{query}")
+                assert said.status == 400
+                assert said.body["error"].endswith("; 295 more are wrong, too")
+        assert look.call_count == 10
+
+
 async def test_a_job_that_is_handed_in_is_watched_from_then_on() -> None:
     """201 with the job and where it is, 200 when it is handed in again; metrics name the source."""
     async with world([PLAN], plant=JOBS, config=NO_JOBS, lifecycle=True) as running:
@@ -362,6 +375,11 @@ DURATION_RULE = "must be a duration such as 500ms, 10s, 5m, 24h, 7d or 1h30m"
         pytest.param(b"[" * 60_000, OUT_OF_RANGE, id="deep"),
         pytest.param(b'{"id": "\xff"}', "the body is not UTF-8 from byte 8 on; send JSON in UTF-8", id="not-utf-8"),
         pytest.param(b"[]", f"the body must be a JSON object, not a list; {OBJECT}", id="list"),
+        pytest.param(
+            json.dumps(dict.fromkeys(map(str, range(1000)))).encode(),
+            f"the body has 1000 keys, and an order has six at most; {OBJECT}",
+            id="a-thousand-keys",
+        ),
         pytest.param(b"null", f"the body must be a JSON object, not null; {OBJECT}", id="null"),
     ],
 )
