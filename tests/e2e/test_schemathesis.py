@@ -1,6 +1,7 @@
 """Schemathesis against our API: everything that its document promises, and everything that it rules out.
 
-`SCHEMATHESIS_EXAMPLES` sets how many examples each operation gets, with another seed each time.
+`SCHEMATHESIS_EXAMPLES` sets how many examples each operation gets, with another seed each time; from some hundreds on
+pytest needs `-o faulthandler_timeout=…` in seconds, too.
 """
 
 import asyncio
