@@ -166,16 +166,28 @@ def org(text: str) -> str:
 
 
 def auto_or_time(text: str) -> Literal["auto"] | float:
-    """Return `auto`, or the Unix seconds of a date (its first moment) or time, in UTC where no offset is written.
-
-    Source: RFC 3339, with the blank, the cut time and the missing offset that ISO 8601 allows.
+    """Return `auto`, or the Unix seconds of a date or time.
 
     Raises:
         ValueError: The text is neither.
     """
     if text == "auto":
         return "auto"
-    wrong = "must be auto, a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z"
+    try:
+        return unix_time(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
+
+
+def unix_time(text: str) -> float:
+    """Return the Unix seconds of a date (its first moment) or time, in UTC where no offset is written.
+
+    Source: RFC 3339, with the blank, the cut time and the missing offset that ISO 8601 allows.
+
+    Raises:
+        ValueError: The text is neither.
+    """
+    wrong = "must be a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z"
     if not re.fullmatch(TIME_PATTERN, text):
         raise ValueError(wrong)
     try:
