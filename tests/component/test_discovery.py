@@ -45,12 +45,12 @@ def asked(running: World) -> Counter[str]:
 async def test_every_job_appears_with_its_final_state_and_end(faults: tuple[Fault, ...]) -> None:
     """While a tenant lives for two hours, with no id in the configuration and whatever the shape of its lists."""
     plan = replace(QUIET, hub_jobs_at_start=20, hub_starts_per_minute=0.3, hub_old_failures=5, faults=faults)
-    async with world([plan], hub=True) as running:
-        for _ in range(4):
-            await running.advance(HOUR_S / 2)
-            page = await running.scrape()
-            # What has changed since the lists were last read is not known yet.
-            await running.advance(PROBE_S)
+    async with world([plan], hub=True, defaults="  poll: {probe: 1m}") as running:
+        await running.advance(2 * HOUR_S)
+        # The newest of all backups are none that a restore of this tenant could use.
+        start(running, "backup", "part", duration_s=1, partial=True, include_types=("SOURCE",), object_count=2)
+        start(running, "backup", "others", duration_s=2, of_tenant="globex", object_count=3)
+        await running.advance(65)
         truth: Any = running.simulator.truth()
         hub = truth["configuration_hub"]
         assert len([job for job in hub["jobs"] if job["times_sent"]]) > 40

@@ -1,4 +1,4 @@
-"""Faults to plant in a copy of the code, each of which the seeded run must notice."""
+"""Faults to plant in a copy of the code, each of which a run against the simulator's truth must notice."""
 
 import shutil
 from dataclasses import dataclass
@@ -6,15 +6,19 @@ from pathlib import Path
 
 from tests.support.modules import ROOT
 
+SEEDED_RUN = "tests/component/test_seeded_run.py"
+DISCOVERY = "tests/component/test_discovery.py::test_every_job_appears_with_its_final_state_and_end[plain]"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mistake that somebody could make: in `file` (below spexporter/) `right` becomes `wrong`."""
+    """One mistake that somebody could make: in `file` (below spexporter/) `right` becomes `wrong`; `test` notices."""
 
     name: str
     file: str
     right: str
     wrong: str
+    test: str = SEEDED_RUN
 
     def plant(self, copy: Path) -> None:
         """Make the mistake in a copy of the project.
@@ -179,20 +183,64 @@ FAULTS = (
     ),
     Fault(
         "an import with errors is a success",
-        "ledger/book.py",
-        "counted.result and not counted.result.errors:",
-        "counted.result:",
+        "domain/job.py",
+        " and self.result is not None and not self.result.errors",
+        "",
     ),
     Fault(
         "an import's end is a success before its result was read",
-        "ledger/book.py",
-        "        if job.key.operation is Operation.EXPORT:\n            self._succeed(job)",
-        "        self._succeed(job)",
+        "domain/job.py",
+        "        if self.key.operation is Operation.IMPORT:\n            return self.outcome",
+        "        if self.key.operation is Operation.IMPORT and self.outcome:\n            return self.outcome",
     ),
     Fault(
         "a type without messages is left out",
         "exposition/samples.py",
         "for severity, count in by_severity.items():",
         "for severity, count in ((severity, count) for severity, count in by_severity.items() if count):",
+    ),
+    Fault("a partial backup is a success", "domain/job.py", "not self.partial and ", "", DISCOVERY),
+    Fault("another tenant's backup is a success", "domain/job.py", " and self.of_other_tenant is False", "", DISCOVERY),
+    Fault(
+        "Configuration Hub's modified is taken for an end",
+        "domain/job.py",
+        "            return self.completed_s\n        return self.completed_s if",
+        "            pass\n        return self.completed_s if",
+        DISCOVERY,
+    ),
+    Fault(
+        "what changes after a job's end is not seen",
+        "poller/lists.py",
+        "(job.end_seen_s is None or job.hub != entry.facts)",
+        "job.end_seen_s is None",
+        DISCOVERY,
+    ),
+    Fault(
+        "the oldest success stays",
+        "ledger/book.py",
+        "job.ended_s < facts.successes.get(operation, -math.inf)",
+        "job.ended_s > facts.successes.get(operation, math.inf)",
+        DISCOVERY,
+    ),
+    Fault(
+        "drafts that were decided wait",
+        "sailpoint/lists.py",
+        "else word in _PENDING",
+        "else word in _PENDING | _DECIDED",
+        DISCOVERY,
+    ),
+    Fault(
+        "only the newest draft waits",
+        "domain/hub.py",
+        "return Drafts(len(waiting), min(since_s, default=None))",
+        "return Drafts(min(1, len(waiting)), max(since_s, default=None))",
+        DISCOVERY,
+    ),
+    Fault(
+        "the first of each list is left out",
+        "poller/lists.py",
+        "for entry in listed}",
+        "for entry in listed[1:]}",
+        DISCOVERY,
     ),
 )
