@@ -25,7 +25,7 @@ from spexporter.domain.ports import Terms
 from spexporter.domain.view import TenantView
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.poller import Care, Poller, TenantPolling
-from spexporter.sailpoint import wire
+from spexporter.sailpoint import lists, wire
 from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
@@ -44,12 +44,15 @@ RESULT: dict[str, Any] = {
     "results": {"SOURCE": {"errors": [{}, {}], "warnings": [{}], "importedObjects": [{}, {}, {}]}}
 }
 LASTS_S = 240.0
+ENDS_S = 1_802_678_400.0  # 2027-02-15 08:00 UTC
 GOOD: Mapping[Endpoint, Sequence[Any]] = {
     Endpoint.TOKEN: [{"access_token": "planted-access-token", "expires_in": 40}],
     Endpoint.CONFIG_OBJECTS: [[{"objectType": "SOURCE"}]],
     Endpoint.EXPORT_STATUS: [RUNNING, RUNNING, {**ENDED, "jobId": "2"}],
     Endpoint.IMPORT_STATUS: [RUNNING, RUNNING, ENDED],
     Endpoint.IMPORT_RESULT: [RESULT],
+    Endpoint.BACKUPS: [[{**RUNNING, "jobId": "3"}], {"items": [{**RUNNING, "jobId": "3"}]}, [{**ENDED, "jobId": "3"}]],
+    Endpoint.PERSONAL_ACCESS_TOKENS: [[{"id": "id", "expirationDate": "2027-02-15T08:00:00Z"}]],
 }
 TRUTH = {
     SeriesKey(counting.IMPORT_ERRORS, ("SOURCE",)): 2.0,
@@ -58,13 +61,14 @@ TRUTH = {
     SeriesKey(counting.IMPORT_RESULTS, ("counted",)): 1.0,
     SeriesKey(counting.JOBS_FINISHED, ("import", "COMPLETE")): 1.0,
     SeriesKey(counting.JOBS_FINISHED, ("export", "COMPLETE")): 1.0,
+    SeriesKey(counting.JOBS_FINISHED, ("backup", "COMPLETE")): 1.0,
 }
 
 NAMES = st.sampled_from(
     [
         *("status", "jobId", "created", "completed"),
         *("results", "SOURCE", "errors", "infos", "key"),
-        *("access_token", "expires_in"),
+        *("access_token", "expires_in", "items", "approvalStatus", "isPartial", "expirationDate"),
     ]
 ) | st.text(max_size=5)
 KNOWN = ["COMPLETE", "IN_PROGRESS", "IMPORT_PREVIEW", "2027-01-15T08:00:00Z", "acme"]
@@ -91,6 +95,8 @@ class Spoilt:
             Endpoint.TOKEN: wire.decode_token,
             Endpoint.CONFIG_OBJECTS: wire.decode_object_types,
             Endpoint.IMPORT_RESULT: wire.decode_result,
+            Endpoint.BACKUPS: _decode_backups,
+            Endpoint.PERSONAL_ACCESS_TOKENS: lambda body: lists.decode_credential_end(body, "id", lambda _: None),
         }
         decode = decoders.get(self.endpoint, _decode_status)
         try:
@@ -102,6 +108,11 @@ class Spoilt:
 
 def _decode_status(body: bytes) -> object:
     return wire.decode_status(body, KEY, observed_s=0.0, unknown=lambda _: None)
+
+
+def _decode_backups(body: bytes) -> object:
+    reading = lists.Reading("acme", frozenset(), 0.0, 0.0, lambda _: None)
+    return lists.decode_list(body, Operation.BACKUP, reading)
 
 
 class Tenant(Transport):
@@ -131,7 +142,7 @@ class Tenant(Transport):
 
 
 async def lived(spoilt: Spoilt) -> tuple[Lost, TenantView, Tenant]:
-    """Poll one import and one export to their ends, and for a while more."""
+    """Poll an import, an export and a backup to their ends, and for a while more."""
     clock, board, lease, heard, ledger = (
         FakeClock(START_WALL_S),
         LatestViews(),
@@ -144,8 +155,9 @@ async def lived(spoilt: Spoilt) -> tuple[Lost, TenantView, Tenant]:
     tenant.script(spoilt)
     tokens = TokenSource(Credential("http://x/oauth/token", "id", lambda: "planted-client-secret"), tenant, clock)
     client = TenantClient("http://x", "v1", tokens=tokens, transport=tenant, limits=MaxAnswer(1, 1), clock=clock)
+    care = Care(discover=(Operation.BACKUP,), asks_credential_end=True)
     polling = TenantPolling(
-        "acme", GROUP, client, Care(), ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
+        "acme", GROUP, client, care, ledger=ledger, board=board, lease=lease, clock=clock, exchanges=heard
     )
     poller = Poller(GROUP, lease=lease, clock=clock, pulse=Beats())
     await poller.add("acme", polling, (await ledger.restore([Terms("acme")]))["acme"])
@@ -179,6 +191,7 @@ def test_any_body_in_place_of_any_answer_does_one_malformed_error_at_most(
         assert not heard.reasons
     if not (met and spoilt.readable):
         assert {key: counted[key] for key in TRUTH} == TRUTH
+        assert view.credential_expires_s == ENDS_S
         assert view.health.troubles == {}
     assert counted[SeriesKey(counting.IMPORT_RESULTS, ("counted",))] <= 1
     for key in (KEY, OTHER):
