@@ -30,6 +30,7 @@ from spexporter.sailpoint.resolver import DaemonResolver
 from spexporter.telemetry import Telemetry
 from spexporter.web.api import Api
 from spexporter.web.metrics import MetricsPage
+from spexporter.web.notices import Notices
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
 from spexporter.web.server import Address, make_app, serving
@@ -164,13 +165,14 @@ class Exporter:
         liveness = Liveness([tenant.name for tenant in config.tenants], clock.monotonic())
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, clock))
-        self.files = Files(self.fleet, telemetry, clock)
+        notices = Notices()
+        self.files = Files(self.fleet, telemetry, notices, clock)
         reload = Reload(partial(self.files.reload, read) if read and lifecycle else None)
         page = CollectorPage(telemetry.registry, created=config.counters.created)
         self.web = make_app(
             MetricsPage(self.board, page, clock),
             Probes(liveness, clock),
-            StatusPage(self.board, clock),
+            StatusPage(self.board, notices, clock),
             reload,
             Api(self.board, self.fleet, clock, lifecycle=lifecycle),
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from spexporter.domain.job import Source
 from spexporter.fleet import Difference, Fleet
 from spexporter.telemetry import Telemetry
 from spexporter.watch.files import JobFiles, listed_jobs
+from spexporter.web.notices import Notices
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -28,9 +29,10 @@ Read = Callable[[Config], Config]
 class Files:
     """Keeps the fleet as the files say, in the configuration in use and beside it."""
 
-    def __init__(self, fleet: Fleet, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(self, fleet: Fleet, telemetry: Telemetry, notices: Notices, clock: Clock) -> None:
         self._fleet = fleet
         self._telemetry = telemetry
+        self._notices = notices
         self._clock = clock
         self._job_files = JobFiles({}, partial(parse_jobs, environ=os.environ))
         self._config: Config | None = None
@@ -55,6 +57,7 @@ class Files:
             self._job_files.replace({tenant.name: tenant.job_files for tenant in config.tenants})
             (self._wanted.set if any(tenant.job_files for tenant in config.tenants) else self._wanted.clear)()
             self._telemetry.config_loaded(config.digest, self._clock.wall())
+            self._notices.config_loaded(self._clock.wall())
             await self._look()
             return difference
 
@@ -69,13 +72,12 @@ class Files:
             config = await asyncio.to_thread(read, self._present)
             difference = await self.take_over(config)
         except ConfigError as error:
-            self._telemetry.config_refused()
-            log.error("config_refused", problems=[str(problem) for problem in error.problems])  # noqa: TRY400
+            self._refused([str(problem) for problem in error.problems])
             raise
         except StoreError as error:
-            self._telemetry.config_refused()
-            log.error("config_refused", problems=[error.message])  # noqa: TRY400
+            self._refused([error.message])
             raise
+        self._notices.config_reloaded(self._clock.wall())
         log.info(
             "config_reloaded",
             tenants=len(config.tenants),
@@ -84,6 +86,11 @@ class Files:
             changed=list(difference.changed),
         )
         return difference
+
+    def _refused(self, problems: Sequence[str]) -> None:
+        self._telemetry.config_refused()
+        self._notices.config_refused(self._clock.wall(), problems)
+        log.error("config_refused", problems=problems)
 
     async def watch_job_files(self) -> None:
         """Look at the files of jobs every second until cancelled, where there may be any."""
@@ -126,6 +133,7 @@ class Files:
             if path not in bad:
                 log.info("file_cured", path=str(path))
         self._bad = bad
+        self._notices.watched_files([bad[path] for path in sorted(bad)])
 
     @property
     def _present(self) -> Config:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,8 +15,10 @@ from spexporter.domain.breaker import BreakerState
 from spexporter.domain.ports import Board
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView, Trouble
+from spexporter.web.notices import Notices
 
 _JOBS_NAMED = 3
+_PROBLEMS_NAMED = 10  # of each file: a large one can have thousands, which the log names
 YEAR_9999_S = 253_370_764_800
 
 
@@ -49,11 +51,35 @@ class _TenantRow:
     troubles: tuple[_TroubleRow, ...]
 
 
-class StatusPage:
-    """Renders all tenants with their last errors and the cures; it reloads itself."""
+@dataclass(frozen=True, slots=True)
+class _BadFileRow:
+    """One bad file in words."""
 
-    def __init__(self, board: Board, clock: Clock) -> None:
+    path: str
+    fate: str
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfigRow:
+    """The configuration in words; `problems` are those of a reload that was refused."""
+
+    in_use_since: str
+    last_reload: str
+    problems: Sequence[str]
+    bad_files: Sequence[_BadFileRow]
+
+    @property
+    def well(self) -> bool:
+        return not self.problems and not self.bad_files
+
+
+class StatusPage:
+    """Renders what is wrong with files, and all tenants with their last errors and the cures; it reloads itself."""
+
+    def __init__(self, board: Board, notices: Notices, clock: Clock) -> None:
         self._board = board
+        self._notices = notices
         self._clock = clock
         templates = jinja2.Environment(
             loader=jinja2.PackageLoader("spexporter.web"),
@@ -69,10 +95,40 @@ class StatusPage:
         now = Moment(self._clock.wall(), self._clock.monotonic())
         nonce = secrets.token_urlsafe(16)
         tenants = [_tenant_row(view, now) for view in self._board.snapshot()]
-        text = self._template.render(tenants=tenants, version=__version__, now=_stamp(now.wall_s), nonce=nonce)
+        config = _config_row(self._notices, now)
+        facts = {"version": __version__, "now": _stamp(now.wall_s), "nonce": nonce}
+        text = self._template.render(config=config, tenants=tenants, **facts)
         policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
         headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store"}
         return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def _config_row(notices: Notices, now: Moment) -> _ConfigRow:
+    last, since_s = notices.reloaded, notices.in_use_since_s
+    if last is None:
+        outcome = "none since the start"
+    elif last.problems:
+        outcome = f"refused {ago(now.wall_s - last.at_s)}; the configuration before goes on"
+    else:
+        outcome = f"taken over {ago(now.wall_s - last.at_s)}"
+    return _ConfigRow(
+        in_use_since="not yet" if since_s is None else _stamp(since_s),
+        last_reload=outcome,
+        problems=_some(last.problems) if last else (),
+        bad_files=[
+            _BadFileRow(
+                path=str(file.path),
+                fate="what it said before goes on" if file.kept else "nothing of it is in use",
+                problems=_some([str(problem) for problem in file.problems]),
+            )
+            for file in notices.bad_files
+        ],
+    )
+
+
+def _some(problems: Sequence[str]) -> Sequence[str]:
+    more = len(problems) - _PROBLEMS_NAMED
+    return [*problems[:_PROBLEMS_NAMED], *([f"and {more} more, which the log names"] if more > 0 else [])]
 
 
 def _tenant_row(view: TenantView, now: Moment) -> _TenantRow:

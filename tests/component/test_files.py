@@ -1,0 +1,144 @@
+"""What files say while the exporter runs: taken over, refused, kept, and told to people on the status page."""
+
+import html
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from spexporter.config import Config, load
+from spexporter.domain.errors import ConfigError
+from spexporter.simulator import default_plans
+from tests.support.world import World, world
+
+ACME, GLOBEX = (replace(plan, jobs_at_start=0, starts_per_minute=0.0) for plan in default_plans(2))
+JOB = {"tenant": ACME.name, "operation": "export", "job_id": "e1", "duration_s": 5.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A configuration with tenants and jobs in files of their own, for the simulator at `url`."""
+
+    path: Path
+    url: str = "http://127.0.0.1:9"
+
+    @property
+    def main(self) -> Path:
+        return self.path / "spexporter.yaml"
+
+    def at(self, url: str) -> "Folder":
+        return replace(self, url=url)
+
+    def write(self, more: str = "") -> None:
+        """Write the main file: acme-prod, whose jobs are in `jobs.d`, and `more`."""
+        (self.path / "jobs.d").mkdir(exist_ok=True)
+        (self.path / "tenants.d").mkdir(exist_ok=True)
+        self.main.write_text(
+            "defaults: {allow_http: true}\nstore: {url: 'sqlite://'}\ncounters: {hold: 0s}\n"
+            f"tenant_files: [tenants.d/*.yaml]\ntenants:\n  - {{{self.tenant()}, job_files: [jobs.d/*.yaml]}}\n{more}"
+        )
+
+    def tenant(self) -> str:
+        return (
+            f"name: {ACME.name}, base_url: '{self.url}/{ACME.name}',"
+            f" client_id: {ACME.client_id}, client_secret: {ACME.client_secret}"
+        )
+
+    def other(self) -> str:
+        """What a file of tenants says of globex."""
+        return (
+            f"- {{name: {GLOBEX.name}, base_url: '{self.url}/{GLOBEX.name}',"
+            f" client_id: {GLOBEX.client_id}, client_secret: {GLOBEX.client_secret}}}\n"
+        )
+
+    def jobs(self, text: str, name: str = "a") -> Path:
+        path = self.path / "jobs.d" / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    def tenants(self, text: str) -> Path:
+        path = self.path / "tenants.d" / "more.yaml"
+        path.write_text(text)
+        return path
+
+    def read(self, present: Config) -> Config:
+        return load(self.main, {}, present)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+async def words(running: World) -> str:
+    """Return what the section about the configuration says on the status page, without its markup."""
+    _, page = await running.get("/")
+    section = page.partition("<h2>Configuration</h2>")[2].partition("</section>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", section)).split())
+
+
+async def test_the_status_page_tells_how_the_last_reload_ended(folder: Folder) -> None:
+    """None yet, taken over, refused with every problem; when, and since when the configuration in use is."""
+    async with world([ACME, GLOBEX]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        assert await words(running) == "In use since 2027-01-15 08:00:00 UTC Last reload none since the start"
+        await running.advance(60)
+        await running.exporter.files.reload(here.read)
+        await running.advance(90)
+        assert await words(running) == "In use since 2027-01-15 08:01:00 UTC Last reload taken over 1 min ago"
+        here.write("limits: {max_jobs_per_tenant: 0}\nnonsense: <b>\n")
+        with pytest.raises(ConfigError):
+            await running.exporter.files.reload(here.read)
+        await running.advance(5)
+        assert await words(running) == (
+            "In use since 2027-01-15 08:01:00 UTC Last reload refused 5 s ago; the configuration before goes on"
+            f" {here.main}:7: limits.max_jobs_per_tenant: must be a whole number from 1 to 999999999, got '0'"
+            f" {here.main}:8: nonsense: unknown key; known here are defaults, tenants, tenant_files, store, counters,"
+            " limits, per_job_metrics"
+        )
+        assert (await running.get("/"))[1].count('<section class="trouble">') == 1
+        here.write()
+        await running.exporter.files.reload(here.read)
+        assert (await words(running)).endswith("Last reload taken over 0 s ago")
+        assert '<section class="trouble">' not in (await running.get("/"))[1]
+
+
+async def test_the_status_page_names_bad_files_until_they_are_good(folder: Folder) -> None:
+    """Files of jobs and of tenants: which, what is wrong in them, and whether what they said before goes on."""
+    async with world([ACME, GLOBEX], plant=[JOB]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        jobs, tenants = here.jobs("- {id: e1, operation: export}\n"), here.tenants("- {name: a/b}\n")
+        await running.exporter.files.reload(here.read)
+        said = await words(running)
+        assert f"{tenants} is bad; nothing of it is in use {tenants}:1: [0].name: must be 1 to 64 letters" in said
+        assert str(jobs) not in said
+        tenants.write_text(here.other())
+        await running.exporter.files.reload(here.read)
+        assert "is bad" not in await words(running)
+        tenants.write_text("[")
+        jobs.write_text("- {id: <i>, operation: export}\n")
+        await running.exporter.files.reload(here.read)
+        said = await words(running)
+        rule = "must be 1 to 64 letters, digits, dots, underscores or hyphens, got '<i>'"
+        assert f"{jobs} is bad; what it said before goes on {jobs}:1: [0].id: {rule}" in said
+        assert f"{tenants} is bad; what it said before goes on {tenants}:1: not valid YAML" in said
+        jobs.unlink()
+        tenants.write_text(here.other())
+        await running.advance(2)
+        await running.exporter.files.reload(here.read)
+        assert "is bad" not in await words(running)
+
+
+async def test_the_status_page_names_some_of_many_problems(folder: Folder) -> None:
+    """A file with a thousand mistakes does not bury the tenants."""
+    async with world([ACME, GLOBEX]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        here.jobs("- {id: a}\n" * 1000)
+        await running.exporter.files.reload(here.read)
+        said = await words(running)
+        assert said.count("operation: is missing") == 10
+        assert said.endswith("and 990 more, which the log names")
