@@ -52,31 +52,37 @@ class Files:
             StoreError: what is known of a new tenant cannot be read.
         """
         async with self._turn:
-            difference = await self._fleet.take_over(config)
-            self._config = config
-            self._job_files.replace({tenant.name: tenant.job_files for tenant in config.tenants})
-            (self._wanted.set if any(tenant.job_files for tenant in config.tenants) else self._wanted.clear)()
-            self._telemetry.config_loaded(config.digest, self._clock.wall())
-            self._notices.config_loaded(self._clock.wall())
-            await self._look()
-            return difference
+            return await self._take_over(config)
+
+    async def _take_over(self, config: Config) -> Difference:
+        difference = await self._fleet.take_over(config)
+        self._config = config
+        self._job_files.replace({tenant.name: tenant.job_files for tenant in config.tenants})
+        (self._wanted.set if any(tenant.job_files for tenant in config.tenants) else self._wanted.clear)()
+        self._telemetry.config_loaded(config.digest, self._clock.wall())
+        self._notices.config_loaded(self._clock.wall())
+        await self._look()
+        return difference
 
     async def reload(self, read: Read) -> Difference:
         """Read the configuration anew with `read`, which gets the present one, and run it.
+
+        Of several at once each reads when the one before has ended: what was read last is what runs.
 
         Raises:
             ConfigError: it cannot be used; the present one goes on.
             StoreError: what is known of a new tenant cannot be read; the present one goes on.
         """
-        try:
-            config = await asyncio.to_thread(read, self._present)
-            difference = await self.take_over(config)
-        except ConfigError as error:
-            self._refused([str(problem) for problem in error.problems])
-            raise
-        except StoreError as error:
-            self._refused([error.message])
-            raise
+        async with self._turn:
+            try:
+                config = await asyncio.to_thread(read, self._present)
+                difference = await self._take_over(config)
+            except ConfigError as error:
+                self._refused([str(problem) for problem in error.problems])
+                raise
+            except StoreError as error:
+                self._refused([error.message])
+                raise
         self._notices.config_reloaded(self._clock.wall())
         log.info(
             "config_reloaded",

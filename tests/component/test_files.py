@@ -1,7 +1,9 @@
 """What files say while the exporter runs: taken over, refused, kept, and told to people on the status page."""
 
+import asyncio
 import html
 import re
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from spexporter.config import Config, load
 from spexporter.domain.errors import ConfigError
 from spexporter.simulator import default_plans
+from tests.support.clock import settle
+from tests.support.scene import until
 from tests.support.world import World, world
 
 ACME, GLOBEX = (replace(plan, jobs_at_start=0, starts_per_minute=0.0) for plan in default_plans(2))
@@ -34,9 +38,13 @@ class Folder:
         """Write the main file: acme-prod, whose jobs are in `jobs.d`, and `more`."""
         (self.path / "jobs.d").mkdir(exist_ok=True)
         (self.path / "tenants.d").mkdir(exist_ok=True)
-        self.main.write_text(
+        self.main.write_text(self.text() + more)
+
+    def text(self) -> str:
+        return (
             "defaults: {allow_http: true}\nstore: {url: 'sqlite://'}\ncounters: {hold: 0s}\n"
-            f"tenant_files: [tenants.d/*.yaml]\ntenants:\n  - {{{self.tenant()}, job_files: [jobs.d/*.yaml]}}\n{more}"
+            f"tenant_files: [{self.path}/tenants.d/*.yaml]\n"
+            f"tenants:\n  - {{{self.tenant()}, job_files: [{self.path}/jobs.d/*.yaml]}}\n"
         )
 
     def tenant(self) -> str:
@@ -142,3 +150,33 @@ async def test_the_status_page_names_some_of_many_problems(folder: Folder) -> No
         said = await words(running)
         assert said.count("operation: is missing") == 10
         assert said.endswith("and 990 more, which the log names")
+
+
+async def test_reloads_at_once_are_made_one_after_another(folder: Folder) -> None:
+    """What was read later is what runs in the end, however long the earlier reading takes."""
+    went_on, calls = threading.Event(), []
+
+    def slow(present: Config) -> Config:
+        calls.append("slow begins")
+        config = here.read(present)
+        went_on.wait(10)
+        calls.append("slow ends")
+        return config
+
+    def quick(present: Config) -> Config:
+        calls.append("quick")
+        went_on.set()
+        return here.read(present)
+
+    async with world([ACME, GLOBEX]) as running, asyncio.TaskGroup() as tasks:
+        here = folder.at(running.tenants_url)
+        here.write()
+        first = tasks.create_task(running.exporter.files.reload(slow))
+        await until(lambda: calls == ["slow begins"])
+        here.tenants(here.other())
+        second = tasks.create_task(running.exporter.files.reload(quick))
+        await settle()
+        went_on.set()
+        await asyncio.wait([first, second])
+        assert calls == ["slow begins", "slow ends", "quick"]
+        assert f'tenant="{GLOBEX.name}"' in (await running.scrape()).text
