@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ class Files:
         (self._wanted.set if any(tenant.job_files for tenant in config.tenants) else self._wanted.clear)()
         self._telemetry.config_loaded(config.digest, self._clock.wall())
         self._notices.config_loaded(self._clock.wall())
-        await self._look()
+        await self._look(begun=(*difference.added, *difference.changed))
         return difference
 
     async def reload(self, read: Read) -> Difference:
@@ -119,10 +119,15 @@ class Files:
                 # Which files there are may be another question now; one that has changed meanwhile is a change.
                 seen = {path: now.get(path, signature) for path, signature in _signatures(self._present).items()}
 
-    async def _look(self) -> None:
+    async def _look(self, begun: Collection[str] = ()) -> None:
+        """Take over what files of jobs say, for tenants that have just `begun` also where nothing has changed.
+
+        What the ledger knows of those was perhaps named by a file that went while nobody looked.
+        """
         looked = await asyncio.to_thread(self._job_files.look)
-        for tenant in looked.changed_tenants:
+        for tenant in {**dict.fromkeys(looked.changed_tenants), **dict.fromkeys(begun)}:
             await self._fleet.watch(Source.FILE, tenant, listed_jobs(tenant, looked.jobs[tenant]))
+        for tenant in looked.changed_tenants:
             log.info("job_files_changed", tenant=tenant, jobs=len(looked.jobs[tenant]))
         tenant_files = [file.path for file in self._present.tenant_files]
         self._tell([*self._present.bad_files, *looked.bad_files])

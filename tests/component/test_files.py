@@ -180,3 +180,22 @@ async def test_reloads_at_once_are_made_one_after_another(folder: Folder) -> Non
         await asyncio.wait([first, second])
         assert calls == ["slow begins", "slow ends", "quick"]
         assert f'tenant="{GLOBEX.name}"' in (await running.scrape()).text
+
+
+async def test_jobs_that_no_file_names_after_a_restart_are_let_go(folder: Folder) -> None:
+    """A file that went while the exporter was down takes its jobs with it, as one that goes while it runs."""
+    store = folder.path / "spexporter.db"
+    folder.write()
+    file = folder.jobs("- {id: e1, operation: export}\n")
+    text = folder.at("{url}").text()
+    async with world([ACME, GLOBEX], plant=[JOB], store=store, config=text) as first:
+        await first.advance(60)
+        assert (await first.scrape()).state("e1") == "COMPLETE"
+    file.unlink()
+    async with world(again=first, store=store, config=text) as second:
+        assert (await second.scrape()).all("spconfig_job_state") == {}
+    file.write_text("- {id: e1, operation: export}\n")
+    async with world(again=second, store=store, config=text) as third:
+        page = await third.scrape()
+        assert page.state("e1") == "COMPLETE"
+        assert page.value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 1
