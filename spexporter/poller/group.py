@@ -183,7 +183,9 @@ class Poller:
         task.add_done_callback(self._looks[tenant].discard)
 
     def _busy(self) -> frozenset[str]:
-        return frozenset(name for name, looks in self._in_flight.items() if looks >= self._tenants[name].most_looks)
+        """Return the tenants that have as many looks in flight as they may; one that is leaving takes none any more."""
+        here = ((name, looks) for name, looks in self._in_flight.items() if name in self._tenants)
+        return frozenset(name for name, looks in here if looks >= self._tenants[name].most_looks)
 
     async def _look(self, target: Target) -> None:
         """Make one look and queue what comes next, whatever happens."""
