@@ -13,10 +13,18 @@ import aiohttp
 from spexporter.clock import Clock
 from spexporter.config.values import Config, Tenant
 from spexporter.connect import connected, group_of
-from spexporter.domain.errors import NamedElsewhere, TenantElsewhere, TooManyJobs, UnknownJob, UnknownTenant
+from spexporter.domain.errors import (
+    NamedElsewhere,
+    StoreError,
+    TenantElsewhere,
+    TooManyJobs,
+    UnknownJob,
+    UnknownTenant,
+)
 from spexporter.domain.job import Job, JobKey, Source, WatchedJob
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Board, Group, Ledger, Terms
+from spexporter.domain.view import TenantState
 from spexporter.ledger.lease import SoleOwner
 from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint.client import TenantClient
@@ -86,19 +94,20 @@ class Fleet:
             if name in wanted and (all_differ or _differ(tenant, wanted[name]))
         ]
         added = [name for name in wanted if name not in self._tenants]
-        states = await self._shared.ledger.restore(_terms(wanted[name]) for name in (*changed, *added))
-        for name in (*changed, *added):
-            await self._have_group(wanted[name])
+        begun = [wanted[name] for name in (*changed, *added)]
+        renamed = [name for name in removed if any(name in tenant.former_names for tenant in begun)]
+        states = await self._restored(begun, renamed)
         self._hold_s, self._per_job = config.counters.hold_s, config.per_job_metrics
         self._max_jobs = config.limits.max_jobs_per_tenant
         for name in (*removed, *changed):
-            await self._pollers[group_of(self._tenants[name])].remove(name)
+            if name not in renamed:
+                await self._pollers[group_of(self._tenants[name])].remove(name)
         for name in removed:
             await self._forget(name)
         for name in (*changed, *added):
             tenant = self._tenants[name] = wanted[name]
             self._gates[group_of(tenant)].relimit(tenant.rate_limit)
-            await self._pollers[group_of(tenant)].add(name, self._polling(tenant), states[name])
+            await self._add(tenant, states[name])
             self._watchlist.restore(name, _named(states[name].jobs.values()))
         for name, tenant in wanted.items():
             self._tenants[name] = tenant
@@ -110,6 +119,37 @@ class Fleet:
                 self._poller_of(name).reloaded(name)
         await self._end_idle_groups()
         return Difference(added, removed, changed)
+
+    async def _restored(self, begun: Sequence[Tenant], renamed: Sequence[str]) -> Mapping[str, TenantState]:
+        """Return what is known of the tenants that begin, each of which then has a group.
+
+        Those that are `renamed` are not polled any more, and all of them is stored: what came later would stay behind
+        under the old name. Where the store fails, they go on under that.
+
+        Raises:
+            StoreError: what is known of a tenant cannot be read.
+        """
+        for name in renamed:
+            await self._pause(self._tenants[name])
+        try:
+            states = await self._shared.ledger.restore(_terms(tenant) for tenant in begun)
+            for tenant in begun:
+                await self._have_group(tenant)
+        except StoreError:
+            for name in renamed:
+                tenant = self._tenants[name]
+                await self._add(tenant, (await self._shared.ledger.restore([_terms(tenant)]))[name])
+            raise
+        return states
+
+    async def _pause(self, tenant: Tenant) -> None:
+        group = group_of(tenant)
+        await self._pollers[group].remove(tenant.name)
+        if (fence := self._lease.held(group)) is not None:
+            await self._shared.ledger.publish(tenant.name, {}, fence=fence)
+
+    async def _add(self, tenant: Tenant, state: TenantState) -> None:
+        await self._pollers[group_of(tenant)].add(tenant.name, self._polling(tenant), state)
 
     def run(self, tasks: asyncio.TaskGroup) -> None:
         """Start polling; `tasks` owns the pollers from now on."""

@@ -1,12 +1,19 @@
 """A running fleet that is changed while something else is under way."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from spexporter.config import Config
 from spexporter.config.values import Counters
+from spexporter.domain.errors import StoreError
 from spexporter.simulator import Fault, default_plans, result_of
+from tests.support.disks import overwritten
 from tests.support.scene import until
 from tests.support.world import World, read_config, world
 
@@ -45,3 +52,66 @@ async def test_a_tenant_that_leaves_with_looks_under_way_stops_no_other() -> Non
         page = await running.scrape()
     assert page.state("other") == "COMPLETE"
     assert ACME.name not in page.text
+
+
+async def test_a_tenant_gets_another_name_while_it_is_polled(tmp_path: Path) -> None:
+    """Its counters and jobs go on under the new name, and nothing is left under the old one to be added again."""
+    store = tmp_path / "spexporter.db"
+
+    def renamed(config: Config) -> Config:
+        return replace(config, tenants=(replace(config.tenants[0], name="acme-new", former_names=(ACME.name,)),))
+
+    async with world([ACME], plant=[IMPORT, *EXPORTS], store=store) as first:
+        await first.advance(100)
+        assert (await first.scrape()).value("spconfig_import_errors_total", object_type="SOURCE") == 3
+        await first.advance(4)  # running jobs have been looked at: the store will hear of that within 5 s
+        await first.exporter.files.reload(changed(first, renamed))
+        page = await first.scrape_once()
+        assert f'tenant="{ACME.name}"' not in page.text
+        assert page.value("spconfig_import_errors_total", tenant="acme-new", object_type="SOURCE") == 3
+        await first.advance(300)
+        assert (await first.scrape()).value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 8
+        assert names_stored(store) == {"acme-new"}
+        text = first.simulator.config_yaml("{url}").replace(
+            f'name: "{ACME.name}"', f"name: acme-new\n    former_names: [{ACME.name}]"
+        )
+    async with world(again=first, store=store, config=text) as second:
+        page = await second.scrape()
+        assert page.value("spconfig_import_errors_total", tenant="acme-new", object_type="SOURCE") == 3
+        assert page.value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 8
+
+
+async def test_a_tenant_that_cannot_get_another_name_now_goes_on_under_the_old_one(tmp_path: Path) -> None:
+    """While the store fails nothing can be moved in it: the reload is refused, and succeeds when the store is back."""
+    store = tmp_path / "spexporter.db"
+
+    def renamed(config: Config) -> Config:
+        return replace(config, tenants=(replace(config.tenants[0], name="acme-new", former_names=(ACME.name,)),))
+
+    async with world([ACME], plant=[IMPORT, *EXPORTS], store=store) as running:
+        await running.advance(100)
+        await running.scrape()
+        with overwritten(store):
+            with pytest.raises(StoreError):
+                await running.exporter.files.reload(changed(running, renamed))
+            await running.advance(60)
+            page = await running.scrape()
+            assert page.state("e4") == "COMPLETE"
+            assert page.value("spconfig_import_errors_total", tenant=ACME.name, object_type="SOURCE") == 3
+        await running.advance(20)
+        await running.exporter.files.reload(changed(running, renamed))
+        await running.advance(300)
+        page = await running.scrape()
+        assert names_stored(store) == {"acme-new"}
+    assert page.value("spconfig_import_errors_total", tenant="acme-new", object_type="SOURCE") == 3
+    assert page.value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 8
+
+
+def names_stored(store: Path) -> set[str]:
+    """Return the names of the tenants of which the store holds anything."""
+    with closing(sqlite3.connect(store)) as connection:
+        return {
+            name
+            for table in ("tenants", "jobs", "counters")
+            for (name,) in connection.execute(f"SELECT DISTINCT tenant FROM {table}")  # noqa: S608 (names from above)
+        }
