@@ -158,7 +158,8 @@ class Fleet:
             self._start(group)
 
     def stop(self) -> None:
-        """End polling."""
+        """End polling: nothing begins any more, also where a reload is under way."""
+        self._tasks = None
         for task in self._running.values():
             task.cancel()
 

@@ -54,6 +54,18 @@ async def test_a_tenant_that_leaves_with_looks_under_way_stops_no_other() -> Non
     assert ACME.name not in page.text
 
 
+async def test_a_reload_while_the_exporter_ends_begins_nothing() -> None:
+    """Who reloads in the last moment does not keep the program from its end."""
+    async with world([ACME, GLOBEX]) as running:
+        fleet = running.exporter.fleet
+        await running.exporter.files.reload(changed(running, without(GLOBEX.name)))
+        await running.advance(10)
+        fleet.stop()
+        before = asyncio.all_tasks()
+        await running.exporter.files.reload(changed(running))
+        assert [task.get_name() for task in asyncio.all_tasks() - before] == []
+
+
 async def test_a_tenant_gets_another_name_while_it_is_polled(tmp_path: Path) -> None:
     """Its counters and jobs go on under the new name, and nothing is left under the old one to be added again."""
     store = tmp_path / "spexporter.db"
