@@ -275,6 +275,7 @@ class Fleet:
         self._gates[group] = gate
         pulse = GroupPulse(group, shared.telemetry, shared.liveness, shared.clock)
         self._pollers[group] = Poller(group, lease=self._lease, clock=shared.clock, pulse=pulse)
+        pulse.beat()  # from now on it must show that it lives
         self._start(group)
 
     def _start(self, group: Group) -> None:

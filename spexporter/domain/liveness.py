@@ -16,7 +16,7 @@ class Liveness:
         self._beats: dict[str, float] = {}
 
     def beat(self, scheduler: str, now_s: float) -> None:
-        """Take note that a scheduler is alive."""
+        """Take note that a scheduler is alive, or is to begin."""
         self._beats[scheduler] = now_s
 
     def gone(self, scheduler: str) -> None:
@@ -28,8 +28,8 @@ class Liveness:
         self._untried.discard(tenant)
 
     def silence_s(self, now_s: float) -> float:
-        """Return for how long the slowest scheduler has said nothing."""
-        return now_s - min(self._beats.values(), default=self._started_s)
+        """Return for how long the slowest scheduler has said nothing, 0 where there is none: tenants may come later."""
+        return now_s - min(self._beats.values(), default=now_s)
 
     def healthy(self, now_s: float) -> bool:
         """Whether every scheduler's heart beats."""

