@@ -433,8 +433,9 @@ class TenantPolling:
         self._exchanges.failed(self._tenant, error.reason)
         own = error.endpoint == _endpoint(target)
         about_job = own and target.key is not None and isinstance(error, _JOB_TROUBLE)
-        # A result that is not there yet is no trouble: it may come, and if it does not, its outcome says so.
-        if not (about_job and isinstance(error, TenantNotFound)):
+        # A result that is not there yet is no trouble: it may come, and if it does not, its outcome says so. Nor is
+        # what concerns a job that has left while it was asked for: nothing would ever end that.
+        if not (about_job and (isinstance(error, TenantNotFound) or not self.watches(target))):
             self._troubles.began(subject_of(target.key) if about_job and target.key else error.endpoint, error)
         if own and self._switched_off(target, error):
             return math.inf

@@ -12,6 +12,7 @@ import pytest
 from spexporter.config import Config
 from spexporter.config.values import Counters
 from spexporter.domain.errors import StoreError
+from spexporter.domain.job import Source
 from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.disks import overwritten
 from tests.support.scene import until
@@ -78,6 +79,23 @@ async def test_an_exporter_without_tenants_is_healthy() -> None:
         await running.exporter.files.reload(changed(running))
         await running.advance(10)
         assert (await running.scrape()).value("spconfig_tenant_up", tenant=ACME.name) == 1
+
+
+async def test_a_failure_about_a_job_that_has_gone_meanwhile_is_no_trouble() -> None:
+    """A job is taken back while it is being asked for, and the answer is bad: nobody need look into that."""
+    async with world([ACME], plant=[{**IMPORT, "duration_s": 600.0}]) as running:
+        await running.advance(5)
+        status = frozenset({"import_status"})
+        running.simulator.afflict(ACME.name, Fault("latency", seconds=3, endpoints=status))
+        running.simulator.afflict(ACME.name, Fault("garbage", endpoints=status))
+        running.clock.jump_to(running.clock.monotonic() + 5)
+        await until(lambda: running.telemetry.in_flight == 1 and running.clock.next_wake() is not None)
+        await running.exporter.fleet.watch(Source.CONFIG, ACME.name, [])
+        assert running.telemetry.in_flight == 1
+        running.clock.jump_to(running.clock.monotonic() + 3)
+        await running.advance(60)
+        assert "<li>" not in (await running.get("/"))[1]
+        assert running.exporter.board.snapshot()[0].state.jobs == {}
 
 
 async def test_a_tenant_gets_another_name_while_it_is_polled(tmp_path: Path) -> None:
