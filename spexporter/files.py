@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import structlog
 
 from spexporter.clock import Clock
 from spexporter.config import parse_jobs
-from spexporter.config.patterns import find
+from spexporter.config.patterns import find_all
 from spexporter.config.values import BadFile, Config
-from spexporter.domain.errors import ConfigError, StoreError
+from spexporter.domain.errors import ConfigError, Problem, StoreError
 from spexporter.domain.job import Source
 from spexporter.fleet import Difference, Fleet
 from spexporter.telemetry import Telemetry
@@ -37,6 +36,7 @@ class Files:
         self._job_files = JobFiles({}, partial(parse_jobs, environ=os.environ))
         self._config: Config | None = None
         self._bad: Mapping[Path, BadFile] = {}
+        self._wrong: Sequence[Problem] = ()
         self._turn = asyncio.Lock()
         self._wanted = asyncio.Event()
 
@@ -78,11 +78,13 @@ class Files:
                 config = await asyncio.to_thread(read, self._present)
                 difference = await self._take_over(config)
             except ConfigError as error:
+                self._wrong = error.problems
                 self._refused([str(problem) for problem in error.problems])
                 raise
             except StoreError as error:
                 self._refused([error.message])
                 raise
+            self._wrong = ()
         self._notices.config_reloaded(self._clock.wall())
         log.info(
             "config_reloaded",
@@ -107,17 +109,36 @@ class Files:
                 await self._look()
 
     async def watch_configuration(self, read: Read, asked: asyncio.Event) -> None:
-        """Reload when a file of the configuration changes, and when `asked` is set, until cancelled."""
-        seen = _signatures(self._present)
+        """Reload when a file of the configuration changes, and when `asked` is set, until cancelled.
+
+        At the start and after each change it is read once more: what was written before the first look, or twice within
+        one tick of the clock by which a file system dates its files, looks as if nothing had happened.
+        """
+        seen, doubt = _signatures(self._present), True
         while True:
             await self._clock.wait(asked, self._clock.monotonic() + _LOOK_EVERY_S)
             now = await asyncio.to_thread(_signatures, self._present)
-            if now != seen or asked.is_set():
-                asked.clear()
-                with suppress(ConfigError, StoreError):  # it was logged, and is tried again when a file changes
-                    await self.reload(read)
-                # Which files there are may be another question now; one that has changed meanwhile is a change.
-                seen = {path: now.get(path, signature) for path, signature in _signatures(self._present).items()}
+            if now == seen and not asked.is_set() and not (doubt and await self._differs(read)):
+                doubt = False
+                continue
+            asked.clear()
+            try:
+                await self.reload(read)
+                doubt = True
+            except ConfigError:  # it was logged, and is tried again when a file changes
+                doubt = True
+            except StoreError:  # the same
+                doubt = False
+            # Which files there are may be another question now; one that has changed meanwhile is a change.
+            seen = {path: now.get(path, signature) for path, signature in _signatures(self._present).items()}
+
+    async def _differs(self, read: Read) -> bool:
+        """Tell whether the files say something else than what is in use, or than what was refused at last."""
+        async with self._turn:
+            try:
+                return await asyncio.to_thread(read, self._present) != self._present
+            except ConfigError as error:
+                return error.problems != self._wrong
 
     async def _look(self, begun: Collection[str] = ()) -> None:
         """Take over what files of jobs say, for tenants that have just `begun` also where nothing has changed.
@@ -154,10 +175,10 @@ class Files:
 
 
 def _signatures(config: Config) -> Mapping[str, tuple[int, ...] | None]:
-    """Return what differs when a file of the configuration does, by path."""
-    paths = [str(path) for path in config.files]
-    paths += [str(path) for pattern in config.patterns for path in find(pattern).paths]
-    return {path: _signature(Path(path)) for path in paths}
+    """Return what differs when a file of the configuration does, or a folder will not say what it holds, by path."""
+    found = find_all(config.patterns)
+    paths = dict.fromkeys([*config.files, *found.paths])
+    return {str(path): _signature(path) for path in paths} | {f"{folder}/": None for folder in found.unreadable}
 
 
 def _signature(path: Path) -> tuple[int, ...] | None:
@@ -165,4 +186,4 @@ def _signature(path: Path) -> tuple[int, ...] | None:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -2,13 +2,17 @@
 
 import asyncio
 import html
+import os
 import re
 import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from spexporter import files as module
 from spexporter.config import Config, load
 from spexporter.domain.errors import ConfigError
 from spexporter.simulator import default_plans
@@ -199,3 +203,164 @@ async def test_jobs_that_no_file_names_after_a_restart_are_let_go(folder: Folder
         page = await third.scrape()
         assert page.state("e1") == "COMPLETE"
         assert page.value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 1
+
+
+@asynccontextmanager
+async def watched(running: World, here: Folder) -> AsyncIterator[asyncio.Event]:
+    """Watch the configuration, in use as it is now, as the daemon does; the event stands for SIGHUP."""
+    asked, files = asyncio.Event(), running.exporter.files
+    await files.reload(here.read)
+    watching = asyncio.create_task(files.watch_configuration(here.read, asked))
+    try:
+        yield asked
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+async def tenants(running: World) -> set[str]:
+    page = await running.scrape()
+    return {dict(labels)["tenant"] for labels in page.all("spconfig_tenant_info")}
+
+
+def swapped(folder: Path, content: Mapping[str, str]) -> None:
+    """Exchange all files of a folder in one step, as Kubernetes does with what is mounted: `..data` leads elsewhere."""
+    version = folder / f"..{len(list(folder.iterdir()))}"
+    version.mkdir()
+    for name, text in content.items():
+        (version / name).write_text(text)
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..next").symlink_to(version.name)
+    (folder / "..next").replace(folder / "..data")
+
+
+@pytest.mark.parametrize("change", ["main", "tenants", "jobs"])
+async def test_a_link_that_is_swapped_takes_effect_within_two_seconds(folder: Folder, change: str) -> None:
+    """As Kubernetes mounts ConfigMaps: no file is written, and no notification would come."""
+    async with world([ACME, GLOBEX], plant=[JOB]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        main, more, jobs = here.text(), "[]", "[]"
+        mounted = folder.path / "mounted"
+        mounted.mkdir()
+
+        def mount() -> None:
+            swapped(mounted, {"spexporter.yaml": main, "more.yaml": more, "jobs.yaml": jobs})
+
+        mount()
+        for link, name in (
+            (here.main, "spexporter.yaml"),
+            (here.tenants("[]"), "more.yaml"),
+            (here.jobs("[]"), "jobs.yaml"),
+        ):
+            link.unlink()
+            link.symlink_to(mounted / name)
+        async with watched(running, here):
+            await running.advance(5)
+            assert await tenants(running) == {ACME.name}
+            match change:
+                case "main":
+                    main += f"  {here.other()}"
+                case "tenants":
+                    more = here.other()
+                case "jobs":
+                    jobs = "- {id: e1, operation: export}\n"
+            mount()
+            await running.advance(2)
+            page = await running.scrape()
+            assert bool(page.all("spconfig_job_info", job_id="e1")) is (change == "jobs")
+            assert await tenants(running) == ({ACME.name} if change == "jobs" else {ACME.name, GLOBEX.name})
+
+
+async def test_a_change_before_the_first_look_is_seen(folder: Folder) -> None:
+    """What is written while the exporter starts, after it has read and before it looks, is not missed."""
+    async with world([ACME, GLOBEX]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        here.tenants("[]")
+        files = running.exporter.files
+        await files.reload(here.read)
+        here.tenants(here.other())
+        watching = asyncio.create_task(files.watch_configuration(here.read, asyncio.Event()))
+        await running.advance(2)
+        assert await tenants(running) == {ACME.name, GLOBEX.name}
+        watching.cancel()
+
+
+async def test_two_writings_that_look_alike_are_told_apart(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file system dates two changes alike, the look after a change finds the second."""
+    monkeypatch.setattr(module, "_signature", lambda path: (path.stat().st_size,))
+    async with world([ACME, GLOBEX]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        async with watched(running, here):
+            await running.advance(5)
+            text = here.other()
+            for name in ("globex-1", "globex-2", "globex-3"):
+                here.tenants(text.replace(f"name: {GLOBEX.name}", f"name: {name}"))
+                await running.advance(1)
+                assert await tenants(running) == {ACME.name, name}
+
+
+async def test_a_configuration_that_is_refused_is_refused_once(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not at each look, until the file changes again."""
+    async with world([ACME, GLOBEX]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        async with watched(running, here):
+            await running.advance(5)
+            here.write("nonsense: 1\n")
+            await running.advance(30)
+            assert (await running.scrape()).value("spexporter_config_last_reload_successful") == 0
+            here.write()
+            await running.advance(30)
+            assert (await running.scrape()).value("spexporter_config_last_reload_successful") == 1
+    said = capsys.readouterr().err
+    assert said.count("event=config_refused") == 1
+    assert said.count("event=config_reloaded") == 2
+
+
+async def test_a_file_that_may_be_read_again_is_read_again(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in it need change: that its folder can be listed again, or another mode, is enough."""
+    scandir, refused = os.scandir, [False]
+
+    def scan(path: Path) -> Iterator[os.DirEntry[str]]:
+        if refused[0] and path.name == "tenants.d":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("spexporter.config.patterns.os.scandir", scan)
+    async with world([ACME, GLOBEX]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        file = here.tenants(here.other())
+        async with watched(running, here):
+            await running.advance(5)
+            refused[0] = True
+            await running.advance(2)
+            page = await running.scrape()
+            assert (page.value("spexporter_watched_files_bad"), await tenants(running)) == (1, {ACME.name, GLOBEX.name})
+            refused[0] = False
+            await running.advance(2)
+            assert (await running.scrape()).value("spexporter_watched_files_bad") == 0
+            reloads = (await running.scrape()).value("spexporter_config_last_reload_success_timestamp_seconds")
+            file.chmod(0o600)
+            await running.advance(2)
+            assert (await running.scrape()).value("spexporter_config_last_reload_success_timestamp_seconds") != reloads
+
+
+async def test_what_is_asked_for_is_done_within_two_seconds_though_nothing_has_changed(folder: Folder) -> None:
+    """SIGHUP reads again what only looks the same."""
+    async with world([ACME, GLOBEX]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        async with watched(running, here) as asked:
+            await running.advance(30)
+            before_s = running.clock.wall()
+            asked.set()
+            await running.advance(1)
+            page = await running.scrape()
+    assert page.value("spexporter_config_last_reload_success_timestamp_seconds") == pytest.approx(before_s, abs=1)
