@@ -117,7 +117,8 @@ class Files:
         seen, doubt = _signatures(self._present), True
         while True:
             await self._clock.wait(asked, self._clock.monotonic() + _LOOK_EVERY_S)
-            now = await asyncio.to_thread(_signatures, self._present)
+            async with self._turn:
+                now = await asyncio.to_thread(_signatures, self._present)
             if now == seen and not asked.is_set() and not (doubt and await self._differs(read)):
                 doubt = False
                 continue

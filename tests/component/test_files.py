@@ -1,6 +1,7 @@
 """What files say while the exporter runs: taken over, refused, kept, and told to people on the status page."""
 
 import asyncio
+import gc
 import html
 import os
 import re
@@ -364,3 +365,102 @@ async def test_what_is_asked_for_is_done_within_two_seconds_though_nothing_has_c
             await running.advance(1)
             page = await running.scrape()
     assert page.value("spexporter_config_last_reload_success_timestamp_seconds") == pytest.approx(before_s, abs=1)
+
+
+def tokens(running: World) -> dict[str, int]:
+    """Return how many token requests each tenant has received."""
+    return {
+        plan.name: len(running.simulator.record.times_s(plan.client_id, "token", count_tokens=True))
+        for plan in running.simulator.plans
+    }
+
+
+async def test_a_rotated_secret_costs_nobody_a_token_who_has_one(folder: Folder) -> None:
+    """The tenant goes on with its token and renews it with the new secret; nothing changes for others."""
+    secret = folder.path / "secret"
+    secret.write_text(ACME.client_secret)
+    plans = [replace(ACME, token_lifetime_s=600), GLOBEX]
+    async with world(plans) as running:
+        here = folder.at(running.tenants_url)
+        here.write(f"  {here.other()}")
+        text = here.main.read_text()
+        here.main.write_text(text.replace(f"client_secret: {ACME.client_secret}", f"client_secret_file: {secret}"))
+        async with watched(running, here):
+            await running.advance(60)
+            before = tokens(running)
+            assert before == {ACME.name: 1, GLOBEX.name: 1}
+            running.simulator.rotate_secret(ACME.name, "another-planted-secret")
+            secret.write_text("another-planted-secret")
+            await running.advance(400)
+            assert tokens(running) == before
+            await running.advance(200)
+            assert tokens(running) == {**before, ACME.name: before[ACME.name] + 1}
+            page = await running.scrape()
+    assert set(page.all("spconfig_tenant_up").values()) == {1}
+    assert page.value("spexporter_api_errors_total", tenant=ACME.name, reason="unauthorized") == 0
+
+
+async def test_a_refused_credential_is_tried_at_once_when_its_file_changes(folder: Folder) -> None:
+    """Within seconds of the file's change, not of the next probe; the other tenant gets no token for it."""
+    secret = folder.path / "secret"
+    secret.write_text("wrong-planted-secret")
+    async with world([ACME, GLOBEX], plant=[JOB]) as running:
+        here = folder.at(running.tenants_url)
+        here.write(f"  {here.other()}")
+        text = here.main.read_text()
+        here.main.write_text(text.replace(f"client_secret: {ACME.client_secret}", f"client_secret_file: {secret}"))
+        here.jobs("- {id: e1, operation: export}\n")
+        async with watched(running, here):
+            await running.advance(200)
+            assert (await running.scrape()).value("spconfig_tenant_up", tenant=ACME.name) == 0
+            before = tokens(running)
+            secret.write_text(f"{ACME.client_secret}\n")
+            await running.advance(8)
+            page = await running.scrape()
+            assert page.value("spconfig_tenant_up", tenant=ACME.name) == 1
+            assert page.state("e1") == "COMPLETE"
+            assert tokens(running) == {**before, ACME.name: before[ACME.name] + 1}
+
+
+async def test_fifty_reloads_leave_no_task_and_no_descriptor_behind(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tenants come, go and begin anew, files are bad and good: in the end as much runs as at the beginning."""
+    async with world([ACME, GLOBEX], plant=[JOB]) as running:
+        here = folder.at(running.tenants_url)
+        here.write()
+        here.tenants(here.other())
+        async with watched(running, here) as asked:
+            await running.advance(60)
+            before = await left_open(running)
+            for number in range(10):
+                here.tenants("[]")
+                await running.advance(2)
+                here.tenants(here.other().replace("}", f", rate_limit: {{requests: {90 - number}, per: 10s}}}}"))
+                await running.advance(2)
+                here.tenants("[")
+                here.jobs("- {id: e1, operation: export}\n" * (1 + number % 2))
+                await running.advance(2)
+                here.tenants(here.other())
+                here.write("nonsense: 1\n" * (number % 2))
+                asked.set()
+                await running.advance(2)
+                here.write()
+                await running.advance(2)
+            await running.advance(60)
+            assert await tenants(running) == {ACME.name, GLOBEX.name}
+            assert await left_open(running) == before
+    said = capsys.readouterr().err
+    assert said.count("event=config_reloaded") + said.count("event=config_refused") >= 50
+    assert said.count("event=config_refused") == 5
+
+
+async def left_open(running: World) -> tuple[list[str], int]:
+    """Return the names of the tasks that run, without their numbers, and how many descriptors are open."""
+    gc.collect()
+    await running.settle()
+    return sorted(re.sub(r"\d+$", "", task.get_name()) for task in asyncio.all_tasks()), descriptors()
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
