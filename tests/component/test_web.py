@@ -1,9 +1,11 @@
 """What the daemon serves over HTTP."""
 
+import asyncio
 import gzip
 import math
 from dataclasses import replace
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -180,6 +182,31 @@ async def test_the_status_page_says_when_a_tenant_is_paused() -> None:
     async with world([replace(PLAN, jobs_at_start=0)], plant=plant, requests=5) as running:
         await running.advance(4)
         assert "paused for" in (await running.get("/"))[1]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n: x\r\n\r\n",
+    ],
+    ids=["long-header", "control-character", "no-header-name"],
+)
+async def test_what_is_no_http_is_refused_without_an_error_in_the_log(
+    capsys: pytest.CaptureFixture[str], sent: bytes
+) -> None:
+    """400, and closed: whoever reaches the port cannot fill the log with errors that nobody here can mend."""
+    async with world([PLAN]) as running:
+        address = urlsplit(running.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(sent)
+        assert (await reader.read()).split(b"\r\n")[0] == b"HTTP/1.0 400 Bad Request"
+        writer.close()
+        await writer.wait_closed()
+    said = capsys.readouterr().err
+    assert "level=error" not in said
+    assert "level=warning" not in said
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/-/nothing", "/metrics/"])
