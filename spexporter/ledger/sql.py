@@ -102,8 +102,9 @@ class SqlLedger:
         """See `Ledger.release`."""
         while tenant in self._dirty and self._failing_since_s is None:
             await self._written()
-        if tenant not in self._dirty:
-            self._books.pop(tenant, None)
+        async with self._turn:  # it may just be written, and be to write again if that fails
+            if tenant not in self._dirty:
+                self._books.pop(tenant, None)
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """See `Ledger.apply`."""
