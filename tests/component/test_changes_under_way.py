@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from spexporter.config import Config
@@ -159,3 +160,72 @@ def names_stored(store: Path) -> set[str]:
             for table in ("tenants", "jobs", "counters")
             for (name,) in connection.execute(f"SELECT DISTINCT tenant FROM {table}")  # noqa: S608 (names from above)
         }
+
+
+async def test_a_job_that_is_handed_in_while_its_tenant_leaves_is_taken_or_refused() -> None:
+    """201 where it came first, 404 where it did not, and nothing else; the next reload finds the fleet whole."""
+    found = set()
+    async with world([ACME, GLOBEX], lifecycle=True) as running, aiohttp.ClientSession(running.url) as http:
+
+        async def hand_in(number: int) -> int:
+            order = {"tenant": GLOBEX.name, "operation": "export", "id": f"handed-in-{number}"}
+            async with http.post("/api/v1/jobs", json=order) as response:
+                return response.status
+
+        for number in range(20):
+            reload = asyncio.create_task(running.exporter.files.reload(changed(running, without(GLOBEX.name))))
+            for _ in range(number * 3):
+                await asyncio.sleep(0)
+            found.add(await hand_in(number))
+            await reload
+            assert f'tenant="{GLOBEX.name}"' not in (await running.scrape_once()).text
+            await running.exporter.files.reload(changed(running))
+        assert await hand_in(100) == 201
+        await running.advance(60)
+        assert (await running.scrape()).state("handed-in-100") == "NOT_FOUND"
+    assert found <= {201, 404}
+
+
+async def test_a_job_that_a_file_names_too_stays_until_both_let_go(tmp_path: Path) -> None:
+    """While the file names it, it is the file's, and cannot be taken back; then it is the API's again."""
+    file = tmp_path / "jobs.yaml"
+
+    def filed(config: Config) -> Config:
+        with_file = replace(config.tenants[0], jobs=(), job_files=(str(file),))
+        return replace(config, tenants=(with_file, *config.tenants[1:]))
+
+    async with world([ACME], plant=[EXPORTS[7]], lifecycle=True) as running, aiohttp.ClientSession(running.url) as http:
+        job = f"/api/v1/jobs/{ACME.name}/export/e7"
+        await running.exporter.files.reload(changed(running, filed))
+        order = {"tenant": ACME.name, "operation": "export", "id": "e7", "name": "handed in"}
+        async with http.post("/api/v1/jobs", json=order) as response:
+            assert response.status == 201
+        for text, source in (("- {id: e7, operation: export, name: filed}\n", "file"), ("", "api")):
+            file.write_text(text)
+            await running.advance(2)
+            async with http.get(job) as response:
+                assert (await response.json())["source"] == source
+            async with http.delete(job) as response:
+                assert response.status == (409 if source == "file" else 204)
+        await running.advance(5)
+        assert (await running.scrape()).all("spconfig_job_info") == {}
+
+
+async def test_a_file_that_flaps_each_second_costs_no_count(tmp_path: Path) -> None:
+    """Its job is there and gone, again and again, while it runs and ends: it is counted once, when it stays."""
+    file = tmp_path / "jobs.yaml"
+
+    def filed(config: Config) -> Config:
+        return replace(config, tenants=(replace(config.tenants[0], jobs=(), job_files=(str(file),)),))
+
+    async with world([ACME], plant=[IMPORT]) as running:
+        await running.exporter.files.reload(changed(running, filed))
+        for number in range(90):
+            file.write_text("[]" if number % 2 else "- {id: i1, operation: import}\n")
+            await running.advance(1)
+        file.write_text("- {id: i1, operation: import}\n")
+        await running.advance(60)
+        page = await running.scrape()
+    assert page.value("spconfig_import_errors_total", object_type="SOURCE") == 3
+    assert page.value("spconfig_jobs_finished_total", operation="import", state="COMPLETE") == 1
+    assert page.value("spconfig_import_results_total", outcome="counted") == 1
