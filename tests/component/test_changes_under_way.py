@@ -15,6 +15,7 @@ from spexporter.config.values import Counters
 from spexporter.domain.errors import StoreError
 from spexporter.domain.job import Source
 from spexporter.simulator import Fault, default_plans, result_of
+from tests.support.clock import settle
 from tests.support.disks import overwritten
 from tests.support.scene import until
 from tests.support.world import World, read_config, world
@@ -89,8 +90,11 @@ async def test_a_failure_about_a_job_that_has_gone_meanwhile_is_no_trouble() -> 
         status = frozenset({"import_status"})
         running.simulator.afflict(ACME.name, Fault("latency", seconds=3, endpoints=status))
         running.simulator.afflict(ACME.name, Fault("garbage", endpoints=status))
+        received = running.simulator.record.exchanges[ACME.client_id]
+        before = len(received)
         running.clock.jump_to(running.clock.monotonic() + 5)
-        await until(lambda: running.telemetry.in_flight == 1 and running.clock.next_wake() is not None)
+        await until(lambda: len(received) == before + 1)
+        await settle()
         await running.exporter.fleet.watch(Source.CONFIG, ACME.name, [])
         assert running.telemetry.in_flight == 1
         running.clock.jump_to(running.clock.monotonic() + 3)
