@@ -38,9 +38,14 @@ class LatestViews:
         return self.snapshot()
 
     def served(self, versions: Mapping[str, int], at_s: float) -> None:
-        """See `Board.served`. Pages can end out of order: an older one takes nothing back."""
+        """See `Board.served`. Pages can end out of order: an older one takes nothing back.
+
+        A tenant that has left meanwhile would come back with versions that start anew, and none of them shown.
+        """
         self.last_served_s = at_s
         for tenant, version in versions.items():
+            if tenant not in self._views:
+                continue
             self._served[tenant] = max(version, self._served.get(tenant, 0))
         self._on_served()
 
