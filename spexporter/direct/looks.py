@@ -103,13 +103,13 @@ async def look_with_result(client: TenantClient, watched: WatchedJob, clock: Clo
 
 
 async def look_at_list(client: TenantClient, operation: Operation, clock: Clock) -> list[Sight]:
-    """Ask for one of Configuration Hub's lists: all of its jobs.
+    """Ask for one of Configuration Hub's lists: all of its jobs that tell a state.
 
     Raises:
         TenantError: there was no good answer.
     """
     sights = []
-    for entry in await client.listed(operation):
+    for entry in filter(lambda entry: entry.tells_state, await client.listed(operation)):
         watched = WatchedJob(entry.observation.key, Source.DISCOVERY, entry.name)
         job = replace(Job(watched), hub=entry.facts).seen(entry.observation)
         sights.append(Sight(job, _elapsed_s(job, client, clock)))

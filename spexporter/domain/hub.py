@@ -21,6 +21,11 @@ class ListedJob:
     pending_approval: bool = False
     pending_since_s: float | None = None
 
+    @property
+    def tells_state(self) -> bool:
+        """Whether its state could be read; else all that is known is that the job is on the list."""
+        return bool(self.observation.raw_state)
+
 
 @dataclass(frozen=True, slots=True)
 class Drafts:

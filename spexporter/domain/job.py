@@ -84,8 +84,8 @@ class Observation:
 
     Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours, and
     `tenant_offset_s` is what the tenant's clock was ahead of ours then.
-    `raw_state` is the tenant's own word, empty where it knows no such job; `reported_id` is the `jobId` of the answer,
-    which can differ from the one asked for.
+    `raw_state` is the tenant's own word, empty where it knows no such job or tells no state; `reported_id` is the
+    `jobId` of the answer, which can differ from the one asked for.
     """
 
     key: JobKey

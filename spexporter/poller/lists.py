@@ -49,9 +49,10 @@ class Lists:
     ) -> Reading:
         """Return what `listed` changes, `jobs` being all that are watched; `now_s` is Unix seconds by our clock."""
         entries = {entry.observation.key: entry for entry in listed}
+        told = {key: entry for key, entry in entries.items() if entry.tells_state}
         before = self._known.get(operation, frozenset())
         live = {key: job for key, job in jobs.items() if key.operation is operation}
-        added, left_out = self._new(entries, before, jobs)
+        added, left_out = self._new(told, before, jobs)
         new = {job.key for job in added}
         gone = (before | live.keys()) - entries.keys()
         self._count_missed(entries, gone)
@@ -63,13 +64,12 @@ class Lists:
             observations=tuple(self._not_found(live, gone, now_s)),
             listing=Listing(
                 operation,
-                tuple(entry for key, entry in entries.items() if key in new or _says_more(live.get(key), entry)),
+                tuple(entry for key, entry in told.items() if key in new or _says_more(live.get(key), entry)),
                 pending_drafts(tuple(entries.values())) if operation is Operation.DRAFT else None,
             ),
         )
-        return Reading(
-            operation, change, frozenset((entries.keys() - left_out) | gone.difference(removed)), len(left_out)
-        )
+        known = (before | live.keys() | told.keys()) - left_out
+        return Reading(operation, change, frozenset(known.difference(removed)), len(left_out))
 
     def took(self, reading: Reading) -> None:
         """Take note that all of `reading` was applied."""

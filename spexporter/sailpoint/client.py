@@ -93,7 +93,7 @@ class TenantClient:
     async def listed(self, operation: Operation) -> tuple[ListedJob, ...]:
         """Return what the list of Configuration Hub's backups, uploads, drafts or deploys has now, in its own order.
 
-        Entries that cannot be read are left out and reported; each id is there once.
+        Entries whose id cannot be read are left out and reported; each id is there once.
         """
 
         def decode(body: bytes) -> tuple[ListedJob, ...]:

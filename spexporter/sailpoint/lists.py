@@ -56,7 +56,8 @@ class Reading:
 def decode_list(body: bytes, operation: Operation, reading: Reading) -> tuple[ListedJob, ...]:
     """Decode the list of the backups, uploads, drafts or deploys, in its own order.
 
-    Entries without a status, or without an id that a job can have, are left out; of two with one id the first counts.
+    Entries without an id that a job can have are left out, those without a status tell no state; of two with one id the
+    first counts that tells one.
 
     Raises:
         Unreadable: neither a JSON list nor an object with a list in `items`, or one with entries and no object among
@@ -65,7 +66,9 @@ def decode_list(body: bytes, operation: Operation, reading: Reading) -> tuple[Li
     jobs: dict[str, ListedJob] = {}
     for fields in _entries(body, reading.unknown):
         if seen := _observation(fields, operation, reading):
-            jobs.setdefault(seen.key.job_id, _DETAILS[operation](seen, fields, reading))
+            other = jobs.get(seen.key.job_id)
+            if other is None or (seen.raw_state and not other.tells_state):
+                jobs[seen.key.job_id] = _DETAILS[operation](seen, fields, reading)
     return tuple(jobs.values())
 
 
@@ -119,12 +122,9 @@ def _wrapped(body: bytes) -> msgspec.Raw | None:
 
 def _observation(fields: Object, operation: Operation, reading: Reading) -> Observation | None:
     unknown = reading.unknown
-    job_id, raw_state = read_text(fields, "jobId", ignore), read_text(fields, "status", ignore)
+    job_id, raw_state = read_text(fields, "jobId", ignore), read_text(fields, "status", ignore) or ""
     if job_id is None or not re.fullmatch(IDENTIFIER_PATTERN, job_id):
         unknown("jobId")
-        return None
-    if raw_state is None:
-        unknown("status")
         return None
     return Observation(
         key=JobKey(reading.tenant, operation, job_id),

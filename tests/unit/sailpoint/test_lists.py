@@ -76,9 +76,6 @@ def test_an_entry_needs_an_id_and_a_state_and_nothing_else(operation: Operation)
         ({**GOOD, "jobId": "a\n"}, "jobId"),
         ({**GOOD, "jobId": "é"}, "jobId"),
         ({**GOOD, "jobId": "a" * 65}, "jobId"),
-        ({"jobId": "1"}, "status"),
-        ({"jobId": "1", "status": None}, "status"),
-        ({"jobId": "1", "status": ["COMPLETE"]}, "status"),
     ],
     ids=lambda value: None if isinstance(value, str) else json.dumps(value)[:30],
 )
@@ -88,6 +85,15 @@ def test_a_broken_entry_is_counted_and_spoils_no_other(broken: object, field: st
     jobs, unknown = listed([GOOD, broken, other])
     assert ids(jobs) == ["good", "a" * 64]
     assert unknown == [field]
+
+
+@pytest.mark.parametrize("status", [{}, {"status": None}, {"status": ["COMPLETE"]}, {"status": ""}])
+def test_an_entry_without_a_status_says_that_the_job_is_there(status: dict[str, object]) -> None:
+    """Its id can be read: it is not gone, and what waits for approval is counted."""
+    fields = {"jobId": "1", "approvalStatus": "PENDING_APPROVAL", **status}
+    (job,), unknown = listed([fields], Operation.DRAFT)
+    assert (ids((job,)), job.tells_state, job.pending_approval) == (["1"], False, True)
+    assert unknown == ["status"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,7 @@ def test_unknown_states_are_kept_as_unknown() -> None:
 
 
 def test_of_two_entries_with_one_id_the_first_counts() -> None:
-    """One that cannot be read is none of them."""
+    """One that tells no state is none of them."""
     jobs, _ = listed([{"jobId": "good"}, {**GOOD, "name": "first"}, {**GOOD, "name": "second"}])
     assert [job.name for job in jobs] == ["first"]
 

@@ -1,0 +1,101 @@
+"""What readings of a tenant's lists do on a bad day, against a scripted client."""
+
+import asyncio
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from spexporter.board import LatestViews
+from spexporter.domain import counting
+from spexporter.domain.counting import SeriesKey
+from spexporter.domain.errors import StoreError
+from spexporter.domain.hub import ListedJob
+from spexporter.domain.job import JobKey, JobState, Observation, Operation
+from spexporter.domain.ports import Change, Terms
+from spexporter.domain.schedule import Target, TargetKind
+from spexporter.domain.view import TenantState
+from spexporter.ledger.memory import MemoryLedger
+from spexporter.poller import Care, TenantPolling
+from spexporter.sailpoint.vitals import Vitals
+from tests.support.clock import FakeClock
+from tests.unit.poller.test_poller import GROUP, HeldBy, Lost, Scripted, no_result, running
+
+COMPLETE, FAILED, RUNS = JobState.COMPLETE, JobState.FAILED, JobState.IN_PROGRESS
+
+
+class Shaky(MemoryLedger):
+    """Cannot tell of new jobs whether they were counted before while it is `broken`, and is slow where a test says so.
+
+    A change waits for `gate` before it is applied, as for a disk.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(math.inf)
+        self.broken = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
+        await self.gate.wait()
+        if self.broken and change.added:
+            raise StoreError("the disk is full", cure="make room")
+        return await super().apply(tenant, change, fence=fence)
+
+
+class Rig:
+    """One tenant with lists that the test writes."""
+
+    def __init__(self, max_jobs: int = 1000) -> None:
+        self.clock, self.ledger = FakeClock(), Shaky()
+        self.has: tuple[ListedJob, ...] = ()
+        client = Scripted(Vitals("http://x", "v1", self.clock), running, no_result, on_list=self._listed)
+        self.polling = TenantPolling(
+            *("acme", GROUP, client, Care(discover=tuple(Operation)[2:], max_jobs=max_jobs)),
+            ledger=self.ledger,
+            board=LatestViews(),
+            lease=HeldBy(),
+            clock=self.clock,
+            exchanges=Lost(),
+        )
+
+    async def _listed(self) -> tuple[ListedJob, ...]:
+        return self.has
+
+    async def start(self) -> "Rig":
+        await self.polling.restore((await self.ledger.restore([Terms("acme")]))["acme"])
+        return self
+
+    async def read(self, has: Iterable[ListedJob], operation: Operation = Operation.BACKUP) -> None:
+        """Let a list have these, and read it."""
+        self.has = tuple(has)
+        await self.polling.look(Target("acme", TargetKind.LIST, operation=operation))
+
+    def entry(self, job_id: str, state: JobState, operation: Operation = Operation.BACKUP) -> ListedJob:
+        """Return what a list says of a job that tells no end; synthetic."""
+        now_s = self.clock.wall()
+        return ListedJob(Observation(JobKey("acme", operation, job_id), state, state, now_s, now_s - 60.0))
+
+    def counted(self, state: JobState) -> tuple[float, float]:
+        """Return how many backups have ended so, and how many of them no page will show as an increase."""
+        cell = self.ledger._books["acme"].state().totals[SeriesKey(counting.JOBS_FINISHED, ("backup", state))]  # noqa: SLF001
+        return cell.value, cell.late
+
+    def state(self, job_id: str, operation: Operation = Operation.BACKUP) -> JobState | None:
+        job = self.polling.jobs.get(JobKey("acme", operation, job_id))
+        return job.state if job else None
+
+
+def untold(entry: ListedJob) -> ListedJob:
+    """Return an entry whose status could not be read."""
+    return replace(entry, observation=replace(entry.observation, state=JobState.UNKNOWN, raw_state=""))
+
+
+async def test_a_job_whose_status_cannot_be_read_is_still_on_its_list() -> None:
+    """It keeps the state that was seen, however often; a new one is watched as soon as it tells a state."""
+    rig = await Rig().start()
+    await rig.read([rig.entry("a", RUNS)])
+    for _ in range(5):
+        await rig.read([untold(rig.entry("a", RUNS)), untold(rig.entry("b", RUNS))])
+    assert (rig.state("a"), rig.state("b")) == (RUNS, None)
+    await rig.read([rig.entry("a", FAILED), rig.entry("b", COMPLETE)])
+    assert (rig.state("a"), rig.state("b")) == (FAILED, COMPLETE)
