@@ -42,12 +42,14 @@ class Drafts:
 class Listing:
     """One reading of the list of `operation`: the `jobs` of which it says something new.
 
-    `drafts` is None for all lists but that of the drafts, and where nothing is known of these any more.
+    `drafts` is None for all lists but that of the drafts, and where nothing is known of these any more. One that is not
+    `whole` leaves new jobs for the next reading, so that it is not the first one either.
     """
 
     operation: Operation
     jobs: tuple[ListedJob, ...] = ()
     drafts: Drafts | None = None
+    whole: bool = True
 
 
 def pending_drafts(entries: tuple[ListedJob, ...]) -> Drafts:

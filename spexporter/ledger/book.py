@@ -237,7 +237,7 @@ class Book:
                 self._put(told := replace(job, hub=entry.facts))
                 self._observe(entry.observation, change, first_reading=first)
                 self._succeed(told)
-        if first:
+        if first and listing.whole:
             self._set(listed=(*self.facts.listed, listing.operation))
         if listing.operation is Operation.DRAFT and listing.drafts != self.facts.drafts:
             self._set(drafts=listing.drafts)

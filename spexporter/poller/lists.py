@@ -7,7 +7,7 @@ that is on a list no more keeps its series until its retention is over, if it ha
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spexporter.domain.hub import ListedJob, Listing, pending_drafts
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, Source, WatchedJob
@@ -33,7 +33,8 @@ class Reading:
     @property
     def without_new_jobs(self) -> Change:
         """What can be applied while it is not known whether new jobs were counted before."""
-        return Change(observations=self.change.observations, listing=self.change.listing)
+        listing = replace(self.change.listing, whole=False) if self.change.listing else None
+        return Change(observations=self.change.observations, listing=listing)
 
 
 class Lists:

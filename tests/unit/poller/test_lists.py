@@ -99,3 +99,16 @@ async def test_a_job_whose_status_cannot_be_read_is_still_on_its_list() -> None:
     assert (rig.state("a"), rig.state("b")) == (RUNS, None)
     await rig.read([rig.entry("a", FAILED), rig.entry("b", COMPLETE)])
     assert (rig.state("a"), rig.state("b")) == (FAILED, COMPLETE)
+
+
+async def test_a_first_reading_that_could_not_be_stored_is_still_to_come() -> None:
+    """What had ended before it is no increase when the store is back."""
+    rig = await Rig().start()
+    rig.ledger.broken = True
+    old = [rig.entry(str(number), FAILED) for number in range(300)]
+    await rig.read(old)
+    rig.ledger.broken = False
+    # A page has shown the counter at 0.
+    await rig.ledger.apply("acme", Change(operations=frozenset({Operation.BACKUP})), fence=0)
+    await rig.read(old)
+    assert rig.counted(FAILED) == (300, 300)
