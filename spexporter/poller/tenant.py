@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from random import Random
 from typing import NamedTuple, Protocol
@@ -40,6 +41,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of its group than this
 # A result that cannot be had: about half a minute where the job says that it failed, minutes where there must be one.
 _RESULT_TRIES, _RESULT_TRIES_AFTER_COMPLETE = 5, 12
+_STATES_LOGGED = 10  # of one reading of a list, each in a line of its own
 _NOT_FOUND_ANSWERS = 3  # a first 404 and two that confirm it: a gateway can have a bad moment
 _STORE_RETRY_S = 5.0
 _CREDENTIAL_EVERY_S = 3600.0  # a token's end changes by hand, and an alert on it comes days before
@@ -309,12 +311,17 @@ class TenantPolling:
         return Following(target, next_reading_s(self.pace, operation, ages_s))
 
     def _log_list(self, reading: Reading, before: Mapping[JobKey, Job]) -> None:
-        """Log what has changed; of a first reading only how much there is."""
-        for entry in reading.change.listing.jobs if reading.change.listing else ():
-            job = self.jobs.get(entry.observation.key)
-            known = before.get(entry.observation.key)
-            if job and not job.late and (known is None or known.state is not job.state):
-                _log_state(job)
+        """Log what has changed: each job, or only how many where they are many, or had ended before we could tell."""
+        keys = [entry.observation.key for entry in (reading.change.listing.jobs if reading.change.listing else ())]
+        now = (self.jobs[key] for key in keys if key in self.jobs)
+        changed = [job for job in now if job.key not in before or before[job.key].state is not job.state]
+        news = [job for job in changed if not job.late]
+        for job in news if len(news) <= _STATES_LOGGED else ():
+            _log_state(job)
+        if rest := [job for job in changed if job.late or len(news) > _STATES_LOGGED]:
+            counts = Counter(str(job.state) for job in rest)
+            states = ", ".join(f"{state} {count}" for state, count in sorted(counts.items()))
+            log.info("jobs_listed", operation=reading.operation.value, jobs=len(rest), states=states)
         if reading.left_out != self._left_out:
             self._left_out = reading.left_out
             log.warning("jobs_left_out", operation=reading.operation.value, jobs=reading.left_out)

@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+from structlog.testing import capture_logs
+
 from spexporter.board import LatestViews
 from spexporter.domain import counting
 from spexporter.domain.counting import SeriesKey
@@ -112,3 +114,17 @@ async def test_a_first_reading_that_could_not_be_stored_is_still_to_come() -> No
     await rig.ledger.apply("acme", Change(operations=frozenset({Operation.BACKUP})), fence=0)
     await rig.read(old)
     assert rig.counted(FAILED) == (300, 300)
+
+
+async def test_a_first_reading_is_one_line_in_the_log() -> None:
+    """So is any other that brings many jobs; what happens to a few is told of each."""
+    rig = await Rig().start()
+    with capture_logs() as lines:
+        await rig.read([rig.entry(str(number), FAILED if number % 3 else RUNS) for number in range(300)])
+    assert [(line["event"], line["jobs"], line["states"]) for line in lines] == [
+        ("jobs_listed", 300, "FAILED 200, IN_PROGRESS 100")
+    ]
+    with capture_logs() as lines:
+        await rig.read([rig.entry(str(number), FAILED if number else RUNS) for number in range(9)])
+        await rig.read([rig.entry(str(number), FAILED) for number in range(9)])
+    assert [(line["event"], line["state"]) for line in lines] == [("job_state_seen", "FAILED")] * 3
