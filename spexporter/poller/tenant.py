@@ -303,16 +303,19 @@ class TenantPolling:
             await self._publisher.apply(reading.change)
         except StoreError:
             await self._publisher.apply(reading.without_new_jobs)
+            self._log_changes(reading, before)
             return Following(target, _STORE_RETRY_S)
         self._lists.took(reading)
-        self._log_list(reading, before)
+        self._log_changes(reading, before)
+        self._log_room(reading)
         running = [job for job in self.jobs.values() if job.running and job.key.operation in LIST_ENDPOINT]
         ages_s = {job.key: self._publisher.elapsed_s(job) for job in running}
         return Following(target, next_reading_s(self.pace, operation, ages_s))
 
-    def _log_list(self, reading: Reading, before: Mapping[JobKey, Job]) -> None:
+    def _log_changes(self, reading: Reading, before: Mapping[JobKey, Job]) -> None:
         """Log what has changed: each job, or only how many where they are many, or had ended before we could tell."""
-        keys = [entry.observation.key for entry in (reading.change.listing.jobs if reading.change.listing else ())]
+        listed = [entry.observation for entry in reading.change.listing.jobs] if reading.change.listing else []
+        keys = [observation.key for observation in (*listed, *reading.change.observations)]
         now = (self.jobs[key] for key in keys if key in self.jobs)
         changed = [job for job in now if job.key not in before or before[job.key].state is not job.state]
         news = [job for job in changed if not job.late]
@@ -322,6 +325,8 @@ class TenantPolling:
             counts = Counter(str(job.state) for job in rest)
             states = ", ".join(f"{state} {count}" for state, count in sorted(counts.items()))
             log.info("jobs_listed", operation=reading.operation.value, jobs=len(rest), states=states)
+
+    def _log_room(self, reading: Reading) -> None:
         if reading.left_out != self._left_out:
             self._left_out = reading.left_out
             log.warning("jobs_left_out", operation=reading.operation.value, jobs=reading.left_out)

@@ -128,3 +128,17 @@ async def test_a_first_reading_is_one_line_in_the_log() -> None:
         await rig.read([rig.entry(str(number), FAILED if number else RUNS) for number in range(9)])
         await rig.read([rig.entry(str(number), FAILED) for number in range(9)])
     assert [(line["event"], line["state"]) for line in lines] == [("job_state_seen", "FAILED")] * 3
+
+
+async def test_what_is_seen_while_the_store_fails_is_logged() -> None:
+    """A job that fails then is news as at any other time, and so is one that cannot be found."""
+    rig = await Rig().start()
+    await rig.read([rig.entry("a", RUNS), rig.entry("lost", RUNS)])
+    rig.ledger.broken = True
+    with capture_logs() as lines:
+        for _ in range(3):
+            await rig.read([rig.entry("a", FAILED), rig.entry("b", RUNS)])
+    assert [(line["event"], line["state"]) for line in lines] == [
+        ("job_state_seen", "FAILED"),
+        ("job_state_seen", "NOT_FOUND"),
+    ]
