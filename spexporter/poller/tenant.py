@@ -120,7 +120,8 @@ class TenantPolling:
         self._exchanges = exchanges
         self._follow = follow
         self._lists = Lists(care.max_jobs)
-        self._left_out = 0
+        # The lists that have more unfinished jobs than there is room for.
+        self._crowded: set[Operation] = set()
         # What the credential may not be used for, and is not asked again until somebody asks for a reload.
         self._off: set[Target] = set()
         self._troubles = Troubles(client.vitals, clock)
@@ -327,9 +328,12 @@ class TenantPolling:
             log.info("jobs_listed", operation=reading.operation.value, jobs=len(rest), states=states)
 
     def _log_room(self, reading: Reading) -> None:
-        if reading.left_out != self._left_out:
-            self._left_out = reading.left_out
-            log.warning("jobs_left_out", operation=reading.operation.value, jobs=reading.left_out)
+        """Log that jobs are left out when that begins and when it ends: their number can change with each reading."""
+        if bool(reading.left_out) == (reading.operation in self._crowded):
+            return
+        self._crowded ^= {reading.operation}
+        say = log.warning if reading.left_out else log.info
+        say("jobs_left_out", operation=reading.operation.value, jobs=reading.left_out)
 
     async def _forget_drafts(self) -> None:
         if self._publisher.state.drafts is not None:

@@ -130,6 +130,18 @@ async def test_a_first_reading_is_one_line_in_the_log() -> None:
     assert [(line["event"], line["state"]) for line in lines] == [("job_state_seen", "FAILED")] * 3
 
 
+async def test_that_jobs_are_left_out_is_said_once() -> None:
+    """However often their number changes, and whatever the other lists have; and once that there is room again."""
+    rig = await Rig(max_jobs=1).start()
+    with capture_logs() as lines:
+        for number in range(4):
+            await rig.read([rig.entry(str(it), RUNS) for it in range(3 + number)])
+            await rig.read([], Operation.DRAFT)
+        await rig.read([rig.entry("0", COMPLETE)])
+    said = [(line["log_level"], line["operation"], line["jobs"]) for line in lines if line["event"] == "jobs_left_out"]
+    assert said == [("warning", "backup", 2), ("info", "backup", 0)]
+
+
 async def test_what_is_seen_while_the_store_fails_is_logged() -> None:
     """A job that fails then is news as at any other time, and so is one that cannot be found."""
     rig = await Rig().start()
