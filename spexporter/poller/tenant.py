@@ -1,5 +1,6 @@
 """Asks one tenant, writes what it says into the ledger, and puts the tenant's view on the board."""
 
+import asyncio
 import math
 import zlib
 from collections import Counter
@@ -120,6 +121,7 @@ class TenantPolling:
         self._exchanges = exchanges
         self._follow = follow
         self._lists = Lists(care.max_jobs)
+        self._list_turn = asyncio.Lock()  # they share the room for jobs that have not ended
         # The lists that have more unfinished jobs than there is room for.
         self._crowded: set[Operation] = set()
         # What the credential may not be used for, and is not asked again until somebody asks for a reload.
@@ -298,6 +300,16 @@ class TenantPolling:
                 await self._forget_drafts()
             raise
         self._worked(target, LIST_ENDPOINT[operation])
+        async with self._list_turn:
+            taken = await self._take_in(operation, listed)
+        if not taken:
+            return Following(target, _STORE_RETRY_S)
+        running = [job for job in self.jobs.values() if job.running and job.key.operation in LIST_ENDPOINT]
+        ages_s = {job.key: self._publisher.elapsed_s(job) for job in running}
+        return Following(target, next_reading_s(self.pace, operation, ages_s))
+
+    async def _take_in(self, operation: Operation, listed: tuple[ListedJob, ...]) -> bool:
+        """Believe what a list says, and tell whether that is so of its new jobs, too."""
         before = self.jobs
         reading = self._lists.read(operation, listed, before, self._clock.wall())
         try:
@@ -305,13 +317,11 @@ class TenantPolling:
         except StoreError:
             await self._publisher.apply(reading.without_new_jobs)
             self._log_changes(reading, before)
-            return Following(target, _STORE_RETRY_S)
+            return False
         self._lists.took(reading)
         self._log_changes(reading, before)
         self._log_room(reading)
-        running = [job for job in self.jobs.values() if job.running and job.key.operation in LIST_ENDPOINT]
-        ages_s = {job.key: self._publisher.elapsed_s(job) for job in running}
-        return Following(target, next_reading_s(self.pace, operation, ages_s))
+        return True
 
     def _log_changes(self, reading: Reading, before: Mapping[JobKey, Job]) -> None:
         """Log what has changed: each job, or only how many where they are many, or had ended before we could tell."""

@@ -19,7 +19,7 @@ from spexporter.domain.view import TenantState
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.poller import Care, TenantPolling
 from spexporter.sailpoint.vitals import Vitals
-from tests.support.clock import FakeClock
+from tests.support.clock import FakeClock, settle
 from tests.unit.poller.test_poller import GROUP, HeldBy, Lost, Scripted, no_result, running
 
 COMPLETE, FAILED, RUNS = JobState.COMPLETE, JobState.FAILED, JobState.IN_PROGRESS
@@ -154,3 +154,17 @@ async def test_what_is_seen_while_the_store_fails_is_logged() -> None:
         ("job_state_seen", "FAILED"),
         ("job_state_seen", "NOT_FOUND"),
     ]
+
+
+async def test_lists_that_are_read_at_once_share_the_room() -> None:
+    """While the store takes its time for one of them, another list takes no more than is left."""
+    rig = await Rig(max_jobs=3).start()
+    rig.ledger.gate.clear()
+    looks = []
+    for operation in (Operation.DRAFT, Operation.DEPLOY):
+        has = [rig.entry(f"{operation}{number}", RUNS, operation) for number in range(3)]
+        looks.append(asyncio.create_task(rig.read(has, operation), name=f"read {operation}"))
+        await settle()
+    rig.ledger.gate.set()
+    await asyncio.gather(*looks)
+    assert len(rig.polling.jobs) == 3
