@@ -152,9 +152,11 @@ class TenantPolling:
         self._publisher.restore(state)
         if state.last_answer_s is not None:
             self._client.vitals.restore(state.last_answer_s, state.tenant_offset_s, state.still_at_s)
-        discovered = [key for key, job in state.jobs.items() if job.watched.source is Source.DISCOVERY]
-        forgotten = tuple(key for key in discovered if key.operation not in self._care.discover)
-        await self._publisher.apply(Change(operations=frozenset(self._care.expect), removed=forgotten))
+        await self._publisher.apply(Change(operations=frozenset(self._care.expect)))
+        # Not those of `state`: a reading may have ended since that was read.
+        discovered = [key for key, job in self.jobs.items() if job.watched.source is Source.DISCOVERY]
+        if forgotten := tuple(key for key in discovered if key.operation not in self._care.discover):
+            await self._publisher.apply(Change(removed=forgotten))
         if Operation.DRAFT not in self._care.discover:
             await self._forget_drafts()
         self.show()

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+import pytest
 from structlog.testing import capture_logs
 
 from spexporter.board import LatestViews
@@ -168,3 +169,21 @@ async def test_lists_that_are_read_at_once_share_the_room() -> None:
     rig.ledger.gate.set()
     await asyncio.gather(*looks)
     assert len(rig.polling.jobs) == 3
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_jobs_of_a_list_that_is_read_no_more_leave_though_they_came_late(*, restarts: bool) -> None:
+    """A reading may end between the moment when the ledger was asked and the one when polling begins anew."""
+    rig = await Rig().start()
+    known = (await rig.ledger.restore([Terms("acme")]))["acme"]
+    await rig.read([rig.entry("a", RUNS)])
+    anew = TenantPolling(
+        *("acme", GROUP, Scripted(Vitals("http://x", "v1", rig.clock), running, no_result), Care()),
+        ledger=rig.ledger,
+        board=LatestViews(),
+        lease=HeldBy(),
+        clock=rig.clock,
+        exchanges=Lost(),
+    )
+    await anew.restore((await rig.ledger.restore([Terms("acme")]))["acme"] if restarts else known)
+    assert anew.jobs == {}
