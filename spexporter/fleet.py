@@ -108,13 +108,14 @@ class Fleet:
             tenant = self._tenants[name] = wanted[name]
             self._gates[group_of(tenant)].relimit(tenant.rate_limit)
             await self._add(tenant, states[name])
-            self._watchlist.restore(name, _named(states[name].jobs.values()))
+            # Not what was read above: polling went on until now.
+            self._watchlist.restore(name, _named(self._pollers[group_of(tenant)].jobs(name).values()))
         for name, tenant in wanted.items():
             self._tenants[name] = tenant
             await self._watch(Source.CONFIG, name, configured_jobs(tenant))
         for name, tenant in wanted.items():
             if name in states:
-                await self._watch_backups(tenant, states[name].jobs.values())
+                await self._watch_backups(tenant)
             else:
                 self._poller_of(name).reloaded(name)
         await self._end_idle_groups()
@@ -219,21 +220,25 @@ class Fleet:
         if gone := (*delta.removed, *left_before):
             await poller.watch(tenant, (), gone)
 
-    async def _watch_backups(self, tenant: Tenant, jobs: Iterable[Job]) -> None:
+    async def _watch_backups(self, tenant: Tenant) -> None:
         """Watch the backups that the tenant's imports name; a crash may have come before they were watched."""
-        known = self._watchlist.named(Source.BACKUP, tenant.name)
-        named = {**{backup.key: backup for backup in backups_of(jobs)}, **known} if tenant.follow_backups else {}
+        named = {}
+        if tenant.follow_backups:
+            imports = self._poller_of(tenant.name).jobs(tenant.name).values()
+            named = {backup.key: backup for backup in (*backups_of(imports), *self._followed(tenant.name))}
         await self._watch(Source.BACKUP, tenant.name, named.values())
 
     async def _follow(self, backup: WatchedJob) -> None:
         """Watch a backup from now on, too."""
         async with self._turn:
             tenant = backup.key.tenant
-            poller = self._poller_of(tenant)
-            known = self._watchlist.named(Source.BACKUP, tenant)
-            live = poller.jobs(tenant)
-            kept = [job for key, job in known.items() if key in live]
-            await self._watch(Source.BACKUP, tenant, [*kept, backup])
+            await self._watch(Source.BACKUP, tenant, [*self._followed(tenant), backup])
+
+    def _followed(self, tenant: str) -> list[WatchedJob]:
+        """Return the backups that are watched and have not left the pages for ever."""
+        poller, known = self._poller_of(tenant), self._watchlist.named(Source.BACKUP, tenant)
+        live = poller.jobs(tenant)
+        return [job for key, job in known.items() if key in live]
 
     def _check_room(self, tenant: str, jobs: Iterable[Job]) -> None:
         unfinished = sum(job.end_seen_s is None and not job.left for job in jobs)

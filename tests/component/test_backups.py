@@ -1,5 +1,6 @@
 """The export that SailPoint makes before an import, followed without anybody naming it."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.ports import Terms
+from spexporter.domain.view import TenantState
 from spexporter.simulator import default_plans, result_of
 from tests.support.truth import differences
 from tests.support.world import Scrape, World, world
@@ -24,7 +27,8 @@ def backup_id(running: World) -> str:
 
 def looks_at_exports(running: World) -> int:
     clients: Any = running.simulator.truth()["clients"]
-    return sum(endpoint == "export_status" for _, _, endpoint, _ in clients[QUIET.client_id]["requests"])
+    requests = clients[QUIET.client_id]["requests"] if QUIET.client_id in clients else ()
+    return sum(endpoint == "export_status" for _, _, endpoint, _ in requests)
 
 
 def sources(page: Scrape, job_id: str) -> list[str]:
@@ -80,6 +84,27 @@ async def test_a_restart_goes_on_with_the_backup(tmp_path: Path, *, stops: bool)
             replace(second.used, tenants=tuple(replace(it, follow_backups=False) for it in second.used.tenants))
         )
         assert (await second.scrape()).state(backup_id(second)) is None
+
+
+async def test_a_backup_is_followed_though_a_reload_came_in_between() -> None:
+    """An import's result that is counted while the tenant is about to begin anew names its backup all the same."""
+    async with world([QUIET], plant=[IMPORT], hub=True) as running:
+        await running.advance(20)
+        assert running.ledger
+        restore = running.ledger.restore
+
+        async def slow(terms: Iterable[Terms]) -> Mapping[str, TenantState]:
+            states = await restore(terms)
+            await running.advance(60)
+            return states
+
+        running.ledger.restore = slow  # type: ignore[method-assign]
+        (tenant,) = running.used.tenants
+        await running.exporter.fleet.take_over(replace(running.used, tenants=(replace(tenant, timeout_s=7.0),)))
+        await running.advance(60)
+        page = await running.scrape()
+        assert page.state("i") == "COMPLETE"
+        assert sources(page, backup_id(running)) == ["backup"]
 
 
 async def test_backups_leave_with_their_retention() -> None:
