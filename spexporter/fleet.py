@@ -237,8 +237,8 @@ class Fleet:
     def _followed(self, tenant: str) -> list[WatchedJob]:
         """Return the backups that are watched and have not left the pages for ever."""
         poller, known = self._poller_of(tenant), self._watchlist.named(Source.BACKUP, tenant)
-        live = poller.jobs(tenant)
-        return [job for key, job in known.items() if key in live]
+        live, waiting = poller.jobs(tenant), poller.waiting(tenant)
+        return [job for key, job in known.items() if key in live or key in waiting]
 
     def _check_room(self, tenant: str, jobs: Iterable[Job]) -> None:
         unfinished = sum(job.end_seen_s is None and not job.left for job in jobs)

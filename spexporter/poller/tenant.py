@@ -4,7 +4,7 @@ import asyncio
 import math
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from random import Random
 from typing import NamedTuple, Protocol
 
@@ -200,6 +200,11 @@ class TenantPolling:
     def jobs(self) -> Mapping[JobKey, Job]:
         """What is watched and has not left the pages for ever."""
         return self._publisher.state.jobs
+
+    @property
+    def waiting(self) -> Collection[JobKey]:
+        """Those that are watched as soon as the store can tell whether they were counted before."""
+        return self._unwatched.keys()
 
     def needs_care(self) -> bool:
         """Whether something is due that is no look.
