@@ -235,10 +235,11 @@ class Fleet:
             await self._watch(Source.BACKUP, tenant, [*self._followed(tenant), backup])
 
     def _followed(self, tenant: str) -> list[WatchedJob]:
-        """Return the backups that are watched and have not left the pages for ever."""
+        """Return the backups that are watched and have not left the pages; one that has will not be found any more."""
         poller, known = self._poller_of(tenant), self._watchlist.named(Source.BACKUP, tenant)
-        live, waiting = poller.jobs(tenant), poller.waiting(tenant)
-        return [job for key, job in known.items() if key in live or key in waiting]
+        waiting = poller.waiting(tenant)
+        kept = {key for key, job in poller.jobs(tenant).items() if not job.left}
+        return [job for key, job in known.items() if key in kept or key in waiting]
 
     def _check_room(self, tenant: str, jobs: Iterable[Job]) -> None:
         unfinished = sum(job.end_seen_s is None and not job.left for job in jobs)

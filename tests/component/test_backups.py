@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.ports import Change, Terms
 from spexporter.domain.view import TenantState
-from spexporter.simulator import default_plans, result_of
+from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.truth import differences
 from tests.support.world import Scrape, World, world
 
@@ -142,6 +143,25 @@ async def test_backups_leave_with_their_retention() -> None:
         page = await running.scrape()
         assert page.value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 24
         assert 3 <= sum(page.all("spconfig_jobs", operation="export").values()) <= 4
+
+
+async def test_backups_that_cannot_be_found_are_not_asked_for_without_an_end() -> None:
+    """Where SailPoint keeps none of them, hours with as many imports cost as many requests."""
+    lost = Fault("status", endpoints=frozenset({"export_status"}), status=404)
+    plan = replace(QUIET, faults=(lost,))
+    async with world([plan], hub=True, defaults="  retention: 1h", lifecycle=True) as running:
+        asked: list[int] = []
+        for number in range(16):
+            if number % 3 == 0:
+                asked.append(looks_at_exports(running))
+            running.simulator.start("acme", "import", job_id=f"i{number}", duration_s=20, result=FINE, backup=True)
+            key = JobKey("acme", Operation.IMPORT, f"i{number}")
+            await running.exporter.fleet.add_job(WatchedJob(key, Source.API))
+            await running.advance(1200)
+        costs = [after - before for before, after in pairwise(asked)]
+        assert costs[4] <= 1.1 * costs[2]
+        page = await running.scrape()
+        assert 3 <= (page.value("spconfig_jobs", operation="export", state="NOT_FOUND") or 0) <= 4
 
 
 async def test_counters_are_right_with_backups_followed() -> None:
