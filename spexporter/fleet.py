@@ -99,6 +99,7 @@ class Fleet:
         states = await self._restored(begun, renamed)
         self._hold_s, self._per_job = config.counters.hold_s, config.per_job_metrics
         self._max_jobs = config.limits.max_jobs_per_tenant
+        waiting = {name: tuple(self._poller_of(name).waiting(name).values()) for name in changed}
         for name in (*removed, *changed):
             if name not in renamed:
                 await self._pollers[group_of(self._tenants[name])].remove(name)
@@ -110,6 +111,8 @@ class Fleet:
             await self._add(tenant, states[name])
             # Not what was read above: polling went on until now.
             self._watchlist.restore(name, _named(self._pollers[group_of(tenant)].jobs(name).values()))
+        for name, jobs in waiting.items():
+            await self._poller_of(name).watch(name, jobs, ())
         for name, tenant in wanted.items():
             self._tenants[name] = tenant
             await self._watch(Source.CONFIG, name, configured_jobs(tenant))

@@ -6,7 +6,7 @@ layers below raise, and this turns what they raise into another try.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -88,7 +88,7 @@ class Poller:
         """Return what is watched of `tenant` and has not left the pages for ever."""
         return self._tenants[tenant].jobs
 
-    def waiting(self, tenant: str) -> Collection[JobKey]:
+    def waiting(self, tenant: str) -> Mapping[JobKey, WatchedJob]:
         """Return what is watched as soon as the store can tell whether it was counted before."""
         return self._tenants[tenant].waiting
 

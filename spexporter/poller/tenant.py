@@ -4,7 +4,7 @@ import asyncio
 import math
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from random import Random
 from typing import NamedTuple, Protocol
 
@@ -202,9 +202,9 @@ class TenantPolling:
         return self._publisher.state.jobs
 
     @property
-    def waiting(self) -> Collection[JobKey]:
+    def waiting(self) -> Mapping[JobKey, WatchedJob]:
         """Those that are watched as soon as the store can tell whether they were counted before."""
-        return self._unwatched.keys()
+        return dict(self._unwatched)
 
     def needs_care(self) -> bool:
         """Whether something is due that is no look.
