@@ -236,9 +236,11 @@ class Job:
         )
 
     def _given_late(self, observation: Observation, within_s: float) -> bool:
-        if self.given_s is None or observation.ended_s is None:
+        # A job of Configuration Hub that tells no end was last modified at its end or later.
+        ended_s = observation.modified_s if observation.ended_s is None else observation.ended_s
+        if self.given_s is None or ended_s is None:
             return False
-        return self.given_s + observation.tenant_offset_s - observation.ended_s > within_s
+        return self.given_s + observation.tenant_offset_s - ended_s > within_s
 
 
 def seconds_between(start_s: float, end_s: float) -> float:

@@ -69,3 +69,11 @@ def test_modified_tells_no_end_of_a_job_of_configuration_hub(operation: Operatio
     assert untold.ended_s is None
     job = Job(WatchedJob(untold.key)).seen(untold)
     assert (job.end_seen_s, job.ended_s, job.duration_s) == (120.0, None, None)
+
+
+@pytest.mark.parametrize(("modified_s", "late"), [(100.0, True), (9_000.0, False), (None, False)])
+def test_a_job_was_last_modified_at_its_end_or_later(modified_s: float | None, *, late: bool) -> None:
+    """Where Configuration Hub tells no end of a failure, it is too old to be news if nothing has changed since."""
+    key = replace(KEY, operation=Operation.UPLOAD)
+    failed = replace(ENDED, key=key, state=JobState.FAILED, completed_s=None, modified_s=modified_s)
+    assert Job(WatchedJob(key), given_s=10_000.0).seen(failed, count_new_within_s=3600.0).late is late
