@@ -121,6 +121,7 @@ class TenantPolling:
         self._exchanges = exchanges
         self._follow = follow
         self._lists = Lists(care.max_jobs)
+        self._nameless = False
         self._list_turn = asyncio.Lock()  # they share the room for jobs that have not ended
         # The lists that have more unfinished jobs than there is room for.
         self._crowded: set[Operation] = set()
@@ -307,6 +308,7 @@ class TenantPolling:
                 await self._forget_drafts()
             raise
         self._worked(target, LIST_ENDPOINT[operation])
+        self._log_nameless(listed)
         async with self._list_turn:
             taken = await self._take_in(operation, listed)
         if not taken:
@@ -343,6 +345,13 @@ class TenantPolling:
             counts = Counter(str(job.state) for job in rest)
             states = ", ".join(f"{state} {count}" for state, count in sorted(counts.items()))
             log.info("jobs_listed", operation=reading.operation.value, jobs=len(rest), states=states)
+
+    def _log_nameless(self, listed: Iterable[ListedJob]) -> None:
+        """Log, once, why no backup is a success where we do not know what the tenant calls itself."""
+        if not self._nameless and any(entry.facts.of_other_tenant is None for entry in listed):
+            self._nameless = True
+            cure = "let base_url be the host that SailPoint gives the tenant, as in https://acme.api.identitynow.com"
+            log.warning("own_name_unknown", cure=cure)
 
     def _log_room(self, reading: Reading) -> None:
         """Log that jobs are left out when that begins and when it ends: their number can change with each reading."""

@@ -13,7 +13,7 @@ from spexporter.domain import counting
 from spexporter.domain.counting import SeriesKey
 from spexporter.domain.errors import StoreError
 from spexporter.domain.hub import ListedJob
-from spexporter.domain.job import JobKey, JobState, Observation, Operation
+from spexporter.domain.job import HubFacts, JobKey, JobState, Observation, Operation
 from spexporter.domain.ports import Change, Terms
 from spexporter.domain.schedule import Target, TargetKind
 from spexporter.domain.view import TenantState
@@ -169,6 +169,17 @@ async def test_lists_that_are_read_at_once_share_the_room() -> None:
     rig.ledger.gate.set()
     await asyncio.gather(*looks)
     assert len(rig.polling.jobs) == 3
+
+
+async def test_that_nobody_can_say_whose_backups_these_are_is_said_once() -> None:
+    """Without the tenant's own name no backup is ever a success: the log says why, and what helps."""
+    rig = await Rig().start()
+    whose = replace(rig.entry("a", COMPLETE), facts=HubFacts(of_other_tenant=None))
+    with capture_logs() as lines:
+        for _ in range(3):
+            await rig.read([whose])
+    warnings = [line for line in lines if line["event"] == "own_name_unknown"]
+    assert [(line["log_level"], "base_url" in line["cure"]) for line in warnings] == [("warning", True)]
 
 
 @pytest.mark.parametrize("restarts", [False, True])
