@@ -81,6 +81,10 @@ class JobAnswer(_Answer, frozen=True):
         Meta(description="by object type, then by severity (error, warning, info); null before a result was read"),
     ]
     objects: Annotated[dict[str, int] | None, Meta(description="created or updated, by object type")]
+    object_count: Annotated[int | None, Meta(description="how much a backup or upload holds")]
+    synced: Annotated[bool | None, Meta(description="whether cloud storage has it, of a backup, upload or deploy")]
+    partial: Annotated[bool | None, Meta(description="whether a backup or upload holds some object types alone")]
+    of_other_tenant: Annotated[bool | None, Meta(description="whether a backup or upload is a connected tenant's")]
     trouble: Annotated[TroubleAnswer | None, Meta(description="why this job cannot be read, if so")]
     tenant_up: bool | None
 
@@ -96,6 +100,7 @@ class TenantAnswer(_Answer, frozen=True):
     last_success: Time | None
     throttled_until: Time | None
     token_expiration: Time | None
+    credential_expiration: Annotated[Time | None, Meta(description="the personal access token's own end")]
     clock_offset_seconds: Annotated[float | None, Meta(description="the tenant's clock minus ours")]
     breaker: Annotated[str, Meta(description="the circuit breaker: closed as long as all is well")]
     next_try_in_seconds: Annotated[float | None, Meta(description="null while the tenant is asked as usual")]
@@ -104,6 +109,8 @@ class TenantAnswer(_Answer, frozen=True):
     usual_duration_seconds: Annotated[dict[str, UsualAnswer], Meta(description="by operation")]
     last_success_by_operation: Annotated[dict[str, Time | None], Meta(description="end of the newest success")]
     expected_interval_seconds: Annotated[dict[str, float], Meta(description="by operation, from `expect`")]
+    drafts_pending: Annotated[int | None, Meta(description="Configuration Hub drafts that wait for approval")]
+    drafts_oldest_pending: Annotated[Time | None, Meta(description="since when the first of them waits")]
     troubles: Sequence[TroubleAnswer]
 
 
@@ -123,6 +130,7 @@ def tenant_answer(view: TenantView, now: Moment) -> TenantAnswer:
     """Say what is known of a tenant now."""
     health, state = view.health, view.state
     next_s = view.next_try_monotonic_s
+    drafts = None if view.stale(now) else state.drafts
     return TenantAnswer(
         tenant=view.tenant,
         base_url=health.base_url,
@@ -132,6 +140,7 @@ def tenant_answer(view: TenantView, now: Moment) -> TenantAnswer:
         last_success=rfc3339(health.last_answer_s),
         throttled_until=rfc3339(health.throttled_until_s),
         token_expiration=rfc3339(health.token_expires_s),
+        credential_expiration=rfc3339(view.credential_expires_s),
         clock_offset_seconds=health.time.at(now.monotonic_s) - now.wall_s if health.time else None,
         breaker=view.breaker.value,
         next_try_in_seconds=None if next_s is None else max(0.0, next_s - now.monotonic_s),
@@ -140,6 +149,8 @@ def tenant_answer(view: TenantView, now: Moment) -> TenantAnswer:
         usual_duration_seconds={str(operation): _usual(usual) for operation, usual in state.usual.items()},
         last_success_by_operation={str(it): rfc3339(ended_s) for it, ended_s in state.successes.items()},
         expected_interval_seconds={str(operation): interval_s for operation, interval_s in view.expect.items()},
+        drafts_pending=drafts.pending if drafts else None,
+        drafts_oldest_pending=rfc3339(drafts.oldest_pending_s if drafts else None),
         troubles=[_trouble(subject, trouble) for subject, trouble in health.troubles.items()],
     )
 
@@ -147,6 +158,7 @@ def tenant_answer(view: TenantView, now: Moment) -> TenantAnswer:
 def job_answer(job: Job, view: TenantView, now: Moment) -> JobAnswer:
     """Say what is known of a job of the view's tenant now."""
     key, latest = job.key, job.latest
+    hub = job.hub if key.operation in {Operation.BACKUP, Operation.UPLOAD} else None
     unknown = state_of(job, view, now) == UNOBSERVED
     subject, usual = f"{key.operation} {key.job_id}", view.state.usual.get(key.operation)
     trouble = view.health.troubles.get(subject)
@@ -173,6 +185,10 @@ def job_answer(job: Job, view: TenantView, now: Moment) -> JobAnswer:
         outcome=job.outcome,
         messages=_messages(job.result),
         objects=_objects(job.result),
+        object_count=hub.object_count if hub else None,
+        synced=job.hub.synced if job.hub else None,
+        partial=hub.partial if hub else None,
+        of_other_tenant=hub.of_other_tenant if hub else None,
         trouble=_trouble(subject, trouble) if trouble else None,
         tenant_up=view.health.up,
     )

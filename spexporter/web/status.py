@@ -47,6 +47,8 @@ class _TenantRow:
     paused: str
     waits: str
     token_expires: str
+    credential_ends: str
+    drafts: int
     jobs: Mapping[str, int]
     troubles: tuple[_TroubleRow, ...]
 
@@ -143,6 +145,8 @@ def _tenant_row(view: TenantView, now: Moment) -> _TenantRow:
         paused=f"paused for {paused_s:.0f} s" if paused_s > 0 else "",
         waits=_waits(view, now),
         token_expires=_token(health.token_expires_s, now),
+        credential_ends="" if view.credential_expires_s is None else _stamp(view.credential_expires_s),
+        drafts=view.state.drafts.pending if view.state.drafts and not view.stale(now) else 0,
         jobs=_jobs_by_state(view, now),
         troubles=tuple(_trouble_rows(health.troubles, now)),
     )

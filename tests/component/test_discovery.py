@@ -1,5 +1,6 @@
 """Configuration Hub's jobs find their way in by themselves: with no job named, over real HTTP."""
 
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -254,6 +255,32 @@ async def test_a_listed_job_cannot_be_taken_back_over_http() -> None:
         await running.advance(PROBE_S)
         async with http.delete(f"{running.url}/api/v1/jobs/acme/backup/b") as response:
             assert (response.status, "discovery" in await response.text()) == (409, True)
+
+
+async def test_json_and_the_page_for_people_say_what_the_lists_tell() -> None:
+    """Why a backup is no success, how many drafts wait and when the credential ends; null where nothing is told."""
+    plan = replace(QUIET, credential_lasts_s=30 * 86400.0)
+    async with world([plan], hub=True) as running:
+        facts = {
+            "partial": True,
+            "include_types": ("SOURCE",),
+            "object_count": 2,
+            "sync": "SYNCED",
+            "of_tenant": "globex",
+        }
+        start(running, "backup", "b", duration_s=1, hydrated_after_s=0, settled_after_s=0, **facts)
+        start(running, "draft", "d", duration_s=1, approval="PENDING_APPROVAL", pending_after_s=1)
+        await running.advance(2 * PROBE_S)
+        jobs = json.loads((await running.get("/api/v1/jobs?operation=backup&operation=draft"))[1])["jobs"]
+        names = ("id", "object_count", "synced", "partial", "of_other_tenant")
+        assert [[job[name] for name in names] for job in jobs] == [["b", 2, True, True, True], ["d", *[None] * 4]]
+        (tenant,) = json.loads((await running.get("/api/v1/tenants"))[1])["tenants"]
+        assert tenant["drafts_pending"] == 1
+        assert tenant["drafts_oldest_pending"] is not None
+        assert tenant["credential_expiration"] is not None
+        page = (await running.get("/"))[1]
+        assert "<dt>Drafts that wait</dt><dd>1</dd>" in page
+        assert "<dt>Credential ends</dt>" in page
 
 
 @pytest.mark.parametrize("lasts_s", [30 * 86400.0, None])
