@@ -88,10 +88,11 @@ class Fleet:
         wanted = {tenant.name: tenant for tenant in config.tenants}
         removed = [name for name in self._tenants if name not in wanted]
         all_differ = self._per_job != config.per_job_metrics
+        lists_differ = self._max_jobs != config.limits.max_jobs_per_tenant
         changed = [
             name
             for name, tenant in self._tenants.items()
-            if name in wanted and (all_differ or _differ(tenant, wanted[name]))
+            if name in wanted and (all_differ or (lists_differ and tenant.discover) or _differ(tenant, wanted[name]))
         ]
         added = [name for name in wanted if name not in self._tenants]
         begun = [wanted[name] for name in (*changed, *added)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from spexporter.clock import Clock
 from spexporter.domain.baseline import Baselines
 from spexporter.domain.counting import SeriesKey
-from spexporter.domain.job import Job
+from spexporter.domain.job import Job, JobKey
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
 from spexporter.domain.tenanttime import Moment
@@ -55,6 +55,11 @@ class Publisher:
         """Believe what the ledger knows."""
         self.state = state
         self._baselines.appeared(state.totals, self._clock.monotonic(), self._version + 1, born=False)
+
+    @property
+    def jobs(self) -> Mapping[JobKey, Job]:
+        """What is watched and has not left the pages for ever."""
+        return self.state.jobs
 
     async def apply(self, change: Change) -> None:
         """Write `change`, let pages show what it counted, and believe what the ledger says then.
