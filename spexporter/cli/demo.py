@@ -15,7 +15,7 @@ from spexporter.cli.listen import parse_address
 from spexporter.cli.run import heard_signals
 from spexporter.clock import SystemClock
 from spexporter.config import Config, load
-from spexporter.domain.errors import StartError
+from spexporter.domain.errors import StartError, words_of
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
@@ -63,7 +63,7 @@ async def _demonstrate(simulator: Simulator, telemetry: Telemetry, listen: Addre
             tenants_url = await stack.enter_async_context(serving_simulator(simulator, simulated.host, simulated.port))
         except OSError as error:
             cure = "choose another address with --simulator.listen-address"
-            raise StartError(f"cannot listen on {simulated}: {error.strerror}; {cure}") from error
+            raise StartError(f"cannot listen on {simulated}: {words_of(error)}; {cure}") from error
         config = _config(simulator, tenants_url)
         ledger = await stack.enter_async_context(app.opened_ledger(config.store, clock, telemetry))
         http = await stack.enter_async_context(app.client_session())

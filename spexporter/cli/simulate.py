@@ -14,6 +14,7 @@ import typer
 
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
+from spexporter.domain.errors import words_of
 from spexporter.simulator import ALL_QUIRKS, Simulator, default_plans, hostile, serving
 from spexporter.simulator.certificate import MissingTrustmeError, make_certificate
 
@@ -55,7 +56,7 @@ def simulate(
         try:
             asyncio.run(_serve(simulator, host, port, context))
         except OSError as error:
-            typer.echo(f"cannot listen on {listen}: {error.strerror}; choose another address with --listen", err=True)
+            typer.echo(f"cannot listen on {listen}: {words_of(error)}; choose another address with --listen", err=True)
             raise typer.Exit(1) from error
 
 

@@ -25,6 +25,8 @@ SpexporterError
 ```
 """
 
+import os
+import ssl
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -191,3 +193,14 @@ REASONS = (
     "malformed",
     "server_error",
 )
+
+
+def words_of(error: OSError) -> str:
+    """Return what the operating system, a name server or TLS says of a failure.
+
+    The words of asyncio, which name the address once more, give way to those of the error's number. Numbers of name
+    servers are negative and those of TLS its own, so that both have words of theirs alone.
+    """
+    if not error.errno or error.errno < 0 or isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

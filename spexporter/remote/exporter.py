@@ -1,6 +1,5 @@
 """A running exporter: one exchange with it at a time, and what its refusals mean to whoever asked."""
 
-import os
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -10,6 +9,7 @@ import msgspec
 from spexporter.config.convert import show_duration
 from spexporter.config.httpclient import HttpAccess
 from spexporter.direct.looks import Sight
+from spexporter.domain.errors import words_of
 from spexporter.domain.job import JobKey, WatchedJob
 from spexporter.remote.answers import read_error, read_sight
 
@@ -151,9 +151,11 @@ def describe(key: JobKey) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the operating system says where that is all, else the library's words."""
-    number = error.os_error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
-    return os.strerror(number) if number and number > 0 else str(error)
+    """Return why there is no connection where that is all, else the library's words."""
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return str(error)
+    said = words_of(error.os_error)
+    return f"{said}; does it speak https?" if isinstance(error, aiohttp.ClientConnectorSSLError) else said
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

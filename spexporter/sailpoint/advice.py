@@ -111,6 +111,8 @@ def about_unreachable(text: str) -> str:
         return "set ca_file when a proxy or a private authority signs the certificate; check the host name in base_url"
     if "name or service not known" in lowered or "dns" in lowered or "nodename" in lowered or "domain name" in lowered:
         return "check the host name in org or base_url, and this host's DNS"
+    if "[ssl:" in lowered:
+        return "check the port in base_url, and the proxy setting: what answers there may not speak https"
     return "check base_url, the proxy setting, and that this host may connect to it"
 
 

@@ -15,7 +15,7 @@ import structlog
 from yarl import URL
 
 from spexporter.clock import Clock
-from spexporter.domain.errors import AnswerTooLarge, TenantMalformed, TenantTimeout, TenantUnreachable
+from spexporter.domain.errors import AnswerTooLarge, TenantMalformed, TenantTimeout, TenantUnreachable, words_of
 from spexporter.domain.ports import Exchanges
 from spexporter.sailpoint import advice
 from spexporter.sailpoint.endpoints import Endpoint
@@ -150,7 +150,7 @@ class Transport:
             raise
         except (aiohttp.ClientError, OSError) as error:
             self.vitals.up(up=False)
-            said = re.sub(r" ssl:\w+", "", str(error))  # aiohttp's own setting, told even of plain HTTP
+            said = _said(error)
             cure = advice.about_unreachable(said)
             raise TenantUnreachable(f"no answer: {said}", endpoint=endpoint, cure=cure) from error
 
@@ -172,6 +172,13 @@ class Transport:
             self.exchanges.unknown("Date")
             return
         self.vitals.dated(date_s, sent_s=sent_s, received_s=received_s)
+
+
+def _said(error: Exception) -> str:
+    """Return why no whole answer came, without aiohttp's own setting, which it tells even of plain HTTP."""
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        return f"Cannot connect to host {error.host}:{error.port} [{words_of(error.os_error)}]"
+    return re.sub(r" ssl:\w+", "", str(error))
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int, endpoint: Endpoint) -> bytes:

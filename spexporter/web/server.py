@@ -1,7 +1,6 @@
 """The daemon's HTTP server: its routes, and how it is opened and closed."""
 
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from spexporter.domain.errors import StartError
+from spexporter.domain.errors import StartError, words_of
 from spexporter.web.api import Api, in_json
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
@@ -84,9 +83,8 @@ async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIt
             try:
                 await site.start()
             except OSError as error:
-                reason = os.strerror(error.errno) if error.errno else error
                 raise StartError(
-                    f"cannot listen on {address}: {reason}; choose another address with --web.listen-address"
+                    f"cannot listen on {address}: {words_of(error)}; choose another address with --web.listen-address"
                 ) from error
             port = runner.addresses[-1][1]
             urls.append(f"http://{Address(address.host or 'localhost', port)}")

@@ -265,6 +265,24 @@ async def test_exporter_that_does_not_listen_is_waited_for_until_time_is_over() 
     assert len(following.seen) > 1
 
 
+async def test_exporter_that_does_not_speak_https_is_asked_whether_it_does() -> None:
+    """The number of a TLS error is not one of the operating system's: nothing was forbidden."""
+    async with answering(DONE) as fake:
+        fake.url = fake.url.replace("http:", "https:")
+        async with talking(fake) as exporter:
+            said = await exporter.not_ready(5)
+    assert said.startswith(f"{fake.url}/-/ready cannot be asked: [SSL: ")
+    assert said.endswith("; does it speak https?")
+
+
+async def test_host_without_an_address_is_named_in_words() -> None:
+    """Without what the library says of its own settings."""
+    async with talking(FakeExporter((), url="http://no-such-host.invalid:9977")) as exporter:
+        said = await exporter.not_ready(5)
+    assert said.startswith("http://no-such-host.invalid:9977/-/ready cannot be asked: ")
+    assert "ssl:" not in said
+
+
 @pytest.mark.parametrize(
     ("answer", "cure"),
     [

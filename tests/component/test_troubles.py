@@ -57,7 +57,11 @@ async def test_wrong_credentials_are_named_and_tried_rarely(capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("base_url", "error", "cure"),
     [
-        ("http://127.0.0.1:9", "no answer: Cannot connect to host 127.0.0.1:9", "check base_url, the proxy setting"),
+        (
+            "http://127.0.0.1:9",
+            "Cannot connect to host 127.0.0.1:9 [Connection refused]",
+            "check base_url, the proxy setting",
+        ),
         ("{url}/nobody", "token answered 404", "check org, base_url and token_url"),
         ("http://no-such-host.invalid", "no answer: Cannot connect to host no-such-host.invalid", "DNS"),
     ],

@@ -109,7 +109,7 @@ async def test_port_in_use_is_explained(tmp_path: Path) -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         status, _, said = await ran("run", "--config.file", config, "--web.listen-address", listen, folder=tmp_path)
     assert status == 1
-    assert f"cannot listen on {listen}" in said
+    assert f"cannot listen on {listen}: Address already in use;" in said
     assert "--web.listen-address" in said
     assert "Traceback" not in said
 

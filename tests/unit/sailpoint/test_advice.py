@@ -46,7 +46,8 @@ def test_reading_exports_needs_less() -> None:
     [
         ("SSL: CERTIFICATE_VERIFY_FAILED", "ca_file"),
         ("Name or service not known", "DNS"),
-        ("Connect call failed", "the proxy setting"),
+        ("Connection refused", "the proxy setting"),
+        ("[[SSL: WRONG_VERSION_NUMBER] wrong version number]", "may not speak https"),
     ],
 )
 def test_a_failed_connection_names_the_setting_to_look_at(text: str, words: str) -> None:
