@@ -5,7 +5,9 @@ from typing import Final
 from spexporter.cli import show
 from spexporter.direct.following import Followed
 from spexporter.direct.looks import Sight
+from spexporter.domain.job import JobState
 from spexporter.domain.result import ImportReport, ImportResult
+from spexporter.sailpoint.advice import NO_SUCH_JOB
 
 OUT_OF_TIME: Final = 3
 _COUNTS_ONLY = "the exporter keeps no texts of messages; `spexporter wait --config.file` reads them from SailPoint"
@@ -33,6 +35,8 @@ def _show(followed: Followed, timeout: str) -> None:
         _show_messages(followed.report)
     elif result:
         _show_counts(result)
+    if sight.job.state is JobState.NOT_FOUND:
+        show.say(NO_SUCH_JOB, err=True)
     if sight.trouble and show.console().is_terminal:  # else it stands in a line above
         show.say(show.trouble_text(sight.trouble), err=True)
     if followed.timed_out:
@@ -40,7 +44,8 @@ def _show(followed: Followed, timeout: str) -> None:
 
 
 def _usually(sight: Sight) -> str:
-    return f"(usually {show.took(sight.usual.p50_s)})" if sight.usual else ""
+    there_is_one = sight.job.state is not JobState.NOT_FOUND
+    return f"(usually {show.took(sight.usual.p50_s)})" if sight.usual and there_is_one else ""
 
 
 def _show_messages(report: ImportReport) -> None:

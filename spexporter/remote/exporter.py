@@ -63,7 +63,9 @@ class RunningExporter:
             reply = await self._exchange("GET", "/-/ready", patience_s=patience_s)
         except (Unavailable, Refused) as error:
             return str(error)
-        return "" if reply.status == HTTPStatus.OK else f"{self.url}/-/ready answered {reply.status}: {reply.said}"
+        if reply.status == HTTPStatus.OK:
+            return ""
+        return _doubting_address(f"{self.url}/-/ready answered {reply.status}: {reply.said}", reply.status)
 
     async def track(self, watched: WatchedJob) -> tuple[bool, Sight]:
         """Hand over a job; return whether it is watched only from now on, and what is known of it.
@@ -104,7 +106,9 @@ class RunningExporter:
             raise NotExporter(
                 f"{self.url} answered {reply.status} and leads elsewhere; give that address", reply.status
             )
-        raise (Refused if read_error(reply.body) else NotExporter)(said, reply.status)
+        if read_error(reply.body):
+            raise Refused(said, reply.status)
+        raise NotExporter(_doubting_address(said, reply.status), reply.status)
 
     async def _exchange(
         self, method: str, path: str, *, body: bytes | None = None, patience_s: float = PATIENCE_S
@@ -148,6 +152,11 @@ class RunningExporter:
 def describe(key: JobKey) -> str:
     """Return a job as arguments of a command."""
     return f"{key.tenant} {key.operation} {key.job_id}"
+
+
+def _doubting_address(said: str, status: int) -> str:
+    """Doubt the address where an exporter would not have said that it has nothing at a path."""
+    return f"{said}; check that this is the exporter's address" if status == HTTPStatus.NOT_FOUND else said
 
 
 def _reason(error: Exception) -> str:

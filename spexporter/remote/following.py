@@ -62,7 +62,9 @@ class RemoteFollower:
     def _refused(self, error: Refused) -> None:
         unknown = error.status == _NOT_FOUND and not isinstance(error, NotExporter)
         track = f"spexporter track --url {self._exporter.url} {describe(self._watched.key)}"
-        self._cannot_ask(error, "refused", f"where the job is new, hand it over first: {track}" if unknown else "")
+        self._cannot_ask(
+            error, "refused", f"where tenant and id are right, hand the job over first: {track}" if unknown else ""
+        )
 
     def _cannot_ask(self, error: Exception, reason: str, cure: str = "") -> None:
         cure = cure or ("asking again" if reason == "unreachable" else "ask whoever runs the exporter")

@@ -157,7 +157,7 @@ async def test_server_that_cannot_be_trusted_is_told_nothing(
         pytest.param(Scripted(429, {"error": "too many"}), Unavailable, "429: too many", id="too many"),
         pytest.param(Scripted(503, {"error": "the store"}), Unavailable, "503: the store", id="store"),
         pytest.param(Scripted(502, "bad gateway"), Unavailable, "502: bad gateway", id="gateway"),
-        pytest.param(AWAY, NotExporter, "404: <h1>404", id="no exporter"),
+        pytest.param(AWAY, NotExporter, "404: <h1>404.* check that this is the exporter's address", id="no exporter"),
         pytest.param(Scripted(200, "hello"), NotExporter, "is this its address", id="page"),
         pytest.param(Scripted(200, {**ENDED, "id": "other"}), NotExporter, "is this its address", id="other job"),
         pytest.param(Scripted(200, "[" * 100_000), NotExporter, "is this its address", id="deep"),
@@ -286,7 +286,11 @@ async def test_host_without_an_address_is_named_in_words() -> None:
 @pytest.mark.parametrize(
     ("answer", "cure"),
     [
-        pytest.param(UNKNOWN, "spexporter track --url {url} acme import i1", id="unknown job"),
+        pytest.param(
+            UNKNOWN,
+            "where tenant and id are right, hand the job over first: spexporter track --url {url} acme import i1",
+            id="unknown job",
+        ),
         pytest.param(AWAY, "ask whoever runs the exporter", id="no exporter"),
     ],
 )

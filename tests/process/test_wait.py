@@ -96,11 +96,12 @@ async def test_job_that_does_not_end_in_time_is_exit_status_3(tmp_path: Path) ->
 async def test_job_that_the_tenant_does_not_know_is_a_failure(tmp_path: Path) -> None:
     """Exit status 1 once three answers agree that there is no such job."""
     async with visited(tmp_path) as there:
-        status, out, _ = await ran(
+        status, out, err = await ran(
             "wait", "--config.file", there.config, "acme-prod", "import", "no-such-job", folder=tmp_path
         )
         (client,) = there.simulator.truth()["clients"].values()  # type: ignore[attr-defined]  # JSON
     assert (status, out) == (1, "acme-prod/import/no-such-job NOT_FOUND\n")
+    assert err.startswith("check id, operation and tenant of the job")
     assert [endpoint for _, _, endpoint, _ in client["requests"]].count("import_status") == 3
 
 

@@ -12,6 +12,7 @@ from spexporter.direct.looks import Sight, Trouble
 from spexporter.domain.durations import Usual
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportReport, ImportResult, Outcome, Texts, TypeCounts
+from spexporter.sailpoint.advice import NO_SUCH_JOB
 
 KEY = JobKey("acme", Operation.IMPORT, "i1")
 CLEAN = ImportResult({"SOURCE": TypeCounts(objects=2)})
@@ -56,6 +57,14 @@ def test_counts_stand_for_texts_that_nobody_has(capsys: pytest.CaptureFixture[st
         "RULE: 0 errors, 3 warnings",
     ]
     assert "spexporter wait --config.file" in said.err
+
+
+def test_job_that_nobody_knows_is_told_with_what_to_check(capsys: pytest.CaptureFixture[str]) -> None:
+    """And not with how long other jobs take."""
+    tell(Followed(ended(JobState.NOT_FOUND)), "30m", Output.TEXT)
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "acme/import/i1 NOT_FOUND 1m01s"
+    assert said.err == f"{NO_SUCH_JOB}\n"
 
 
 def test_texts_are_told_where_they_are_known(capsys: pytest.CaptureFixture[str]) -> None:
