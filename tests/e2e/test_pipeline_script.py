@@ -24,6 +24,7 @@ AT_ONCE = 2  # a command takes a processor for seconds to start
 class Place(NamedTuple):
     """A simulated tenant, and an exporter that watches it: what the script is told of them."""
 
+    simulated: str
     env: Mapping[str, str]
     folder: Path
     turns: asyncio.Semaphore
@@ -62,7 +63,7 @@ async def exporter_and_tenant(folder: Path) -> AsyncIterator[Place]:
                 "SPEXPORTER_URL": url,
                 "SPEXPORTER_TENANT": tenant["name"],
             }
-            yield Place(env, folder, asyncio.Semaphore(AT_ONCE))
+            yield Place(simulated, env, folder, asyncio.Semaphore(AT_ONCE))
 
 
 def command(folder: Path) -> Path:
@@ -74,10 +75,11 @@ def command(folder: Path) -> Path:
     return program.parent
 
 
-async def pipeline(place: Place, name: str, wishes: Mapping[str, object], **env: str) -> Ended:
-    """Import the file `name`, whose import goes as `wishes` say."""
+async def pipeline(place: Place, name: str, wishes: Mapping[str, object] | None, **env: str) -> Ended:
+    """Import the file `name`, whose import goes as `wishes` say; there is no such file without any."""
     file = place.folder / f"{name}.json"
-    file.write_text(json.dumps({"version": 1, "objects": [], "simulate": wishes}), encoding="utf-8")
+    if wishes is not None:
+        file.write_text(json.dumps({"version": 1, "objects": [], "simulate": wishes}), encoding="utf-8")
     async with place.turns, started([SCRIPT, file], place.folder, name=name, env={**place.env, **env}) as program:
         async with asyncio.timeout(60):
             status = await program.process.wait()
@@ -87,7 +89,7 @@ async def pipeline(place: Place, name: str, wishes: Mapping[str, object], **env:
 class Case(NamedTuple):
     """How an import is to go, and how the script is to end; what it says may be on either stream."""
 
-    wishes: Mapping[str, object]
+    wishes: Mapping[str, object] | None
     status: int
     said: str
     env: Mapping[str, str] = {}
@@ -104,7 +106,6 @@ ENDS = {
 FAILED_STEPS = {
     "credential": Case(CLEAN, 1, "invalid_client", {"SAIL_CLIENT_SECRET": "wrong"}),
     "path": Case(CLEAN, 1, "404 Not found", {"SAIL_IMPORT_PATH": "sp-config/v9/import"}),
-    "tenant": Case(CLEAN, 1, "there is no tenant acme-sandbox", {"SPEXPORTER_TENANT": "acme-sandbox"}),
 }
 
 
@@ -126,3 +127,35 @@ async def test_script_ends_as_the_import_does_or_where_a_step_fails(tmp_path: Pa
         assert ("watched from now on" in ended.out) == (ended.name in ENDS), ended
         assert ("COMPLETE" in ended.out) == (ended.name in {"clean", "errors"}), ended
         assert place.env["SAIL_CLIENT_SECRET"] not in ended.out + ended.err
+
+
+NOTHING_BEGUN = {
+    "exporter": Case(CLEAN, 1, "curl: (7)", {"SPEXPORTER_URL": "http://127.0.0.1:1"}),
+    "file": Case(None, 1, "file.json cannot be read"),
+    "tenant": Case(CLEAN, 1, "tenant acme-sandbox: ", {"SPEXPORTER_TENANT": "acme-sandbox"}),
+    "variable": Case(CLEAN, 2, "SPEXPORTER_TENANT", {"SPEXPORTER_TENANT": ""}),
+}
+
+
+async def test_script_begins_no_import_that_nobody_would_watch(tmp_path: Path) -> None:
+    """Without its file, an exporter that answers or a variable it ends before SailPoint is asked for anything."""
+    async with exporter_and_tenant(tmp_path) as place:
+        async with asyncio.TaskGroup() as tasks:
+            runs = [
+                tasks.create_task(pipeline(place, name, case.wishes, **case.env))
+                for name, case in NOTHING_BEGUN.items()
+            ]
+        assert await imports_begun(place) == 0
+        whole = await pipeline(place, "whole", CLEAN)
+        assert (whole.status, await imports_begun(place)) == (0, 1), whole
+    for ended in (run.result() for run in runs):
+        case = NOTHING_BEGUN[ended.name]
+        assert ended.status in {1, case.status}, ended  # which of them a missing variable is differs between shells
+        assert case.said in ended.out + ended.err, ended
+
+
+async def imports_begun(place: Place) -> int:
+    """Return how often the simulated tenant was asked to begin one."""
+    _, text = await answer(f"{place.simulated}/-/truth")
+    (client,) = json.loads(text)["clients"].values()
+    return [endpoint for _, _, endpoint, _ in client["requests"]].count("import_start")
