@@ -84,10 +84,14 @@ def _console() -> Processor:
 
 def _flat(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Write lists in one word, as logfmt has none, and leave out what says nothing."""
-    words = {
-        key: ",".join(map(str, value)) if isinstance(value, list | tuple) else value for key, value in event.items()
-    }
+    words = {key: _joined(value) if isinstance(value, list | tuple) else value for key, value in event.items()}
     return {key: value for key, value in words.items() if value is not None and value != ""}
+
+
+def _joined(values: list[object] | tuple[object, ...]) -> str:
+    """Join names by commas, and texts, which have commas of their own, by semicolons."""
+    texts = [str(value) for value in values]
+    return ("; " if any(" " in text for text in texts) else ",").join(texts)
 
 
 class _Forward(logging.Handler):
