@@ -28,8 +28,8 @@ def status(
     """Ask all tenants about all jobs of a configuration file once, and show them, with those on lists (`discover`).
 
     Exit status 1 when a job is FAILED, CANCELLED or NOT_FOUND or an import has errors, or when a tenant, a job, a list
-    or the result of a COMPLETE import could not be asked for; 2 for a mistake in the file or in its files of tenants
-    and jobs, of which the good ones are shown all the same.
+    or the result of a COMPLETE import could not be asked for; else 2 for a mistake in its files of tenants and jobs, of
+    which the good ones are shown all the same. A mistake in the file itself is exit status 2 at once.
     """
     config = load(config_file, os.environ)
     jobs, bad_files = all_jobs(config)
