@@ -64,7 +64,14 @@ def _show(checks: Sequence[LiveCheck]) -> None:
         terminal.print(show.table("", _HEADS, rows))
         return
     for tenant, what, job, works, said, cure in rows:
-        show.say(f"{tenant}:", what, job, f"{'ok' if works == 'yes' else works}:", f"{said};" if cure else said, cure)
+        show.say(
+            f"{tenant}:",
+            what,
+            job,
+            f"{'ok' if works == 'yes' else works}:",
+            f"{said.removesuffix('.')};" if cure else said,
+            cure,
+        )
 
 
 def _cells(finding: Finding) -> tuple[str, str, str, str, str]:

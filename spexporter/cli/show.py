@@ -81,7 +81,7 @@ def took(seconds: float | None) -> str:
 def trouble_text(error: TenantError | Trouble) -> str:
     """Return what went wrong, what helps, and what SailPoint's support asks for."""
     tracking = f" (tracking id {error.tracking_id})" if error.tracking_id else ""
-    return f"{error.message}{tracking}; {error.cure or 'try again later'}"
+    return f"{error.message.removesuffix('.')}{tracking}; {error.cure or 'try again later'}"
 
 
 def trouble_json(error: TenantError | Trouble | None) -> dict[str, str] | None:

@@ -101,7 +101,10 @@ async def test_a_missing_scope_shuts_out_imports_alone(capsys: pytest.CaptureFix
         assert page.value("spconfig_tenant_access", endpoint="export-status") == 1
         assert page.value("spconfig_tenant_access", endpoint="import-status") == 0
         assert await reasons(running) == {"forbidden"}
-        assert "the personal access token lacks the scope sp:config:manage" in html
+        assert (
+            "refuses to authorize it. <em>What helps: the personal access token lacks the scope sp:config:manage"
+            in html
+        )
     assert capsys.readouterr().err.count("event=trouble_began") == 1
 
 

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from spexporter.cli import show
+from spexporter.direct.looks import Trouble
 
 HOSTILE = "[bold]\x1b[2J\u202eevil\r\nnext"
 
@@ -28,6 +29,12 @@ def test_line_and_json_do_nothing_to_a_terminal(capsys: pytest.CaptureFixture[st
     show.say_json({"text": HOSTILE})
     out = capsys.readouterr().out
     assert (out.isascii(), "\x1b" in out, json.loads(out)) == (True, False, {"text": HOSTILE})
+
+
+def test_trouble_is_one_sentence_with_what_helps() -> None:
+    """SailPoint's texts end with a full stop of their own, ours go on."""
+    trouble = Trouble("backups", "forbidden", "backups answered 403: We refuse.", "ask for a scope")
+    assert show.trouble_text(trouble) == "backups answered 403: We refuse; ask for a scope"
 
 
 @pytest.mark.parametrize(
