@@ -95,7 +95,7 @@ class Said(NamedTuple):
         pytest.param(
             "unknown",
             (),
-            Said(1, "", "hand it over first: spexporter track --url {url} acme import unknown"),
+            Said(1, "", "hand the job over first: spexporter track --url {url} acme import unknown"),
             id="unknown",
         ),
     ],
