@@ -15,7 +15,7 @@ from tests.support.reloading import ordeal
 
 RELOADS = int(os.environ.get("SPEXPORTER_RELOADS", "40"))
 JOBS = 60 if RELOADS < 100 else 200
-FEWEST_PAGES_PER_S = 4  # on a machine that has other things to do
+FEWEST_PAGES_PER_S = 2  # on a machine that has other things to do
 MAY_OPEN = 16  # connections to tenants, some of which are kept for a while
 MAY_GROW_KIB = 16 * 1024  # by jobs that came meanwhile, and by what Python does not give back
 
