@@ -41,10 +41,10 @@ class CollectorPage:
         self, views: Sequence[TenantView], form: Form, now: Moment, keep: frozenset[str] | None = None
     ) -> Sequence[bytes]:
         """See `Page.parts`: one piece."""
-        metrics = [
-            *(_metric(family, views, now) for family in TENANT_FAMILIES),
-            *self._own.collect(),
-        ]
+        families = (
+            TENANT_FAMILIES if keep is None else [family for family in TENANT_FAMILIES if _may_keep(family, keep)]
+        )
+        metrics = [*(_metric(family, views, now) for family in families), *self._own.collect()]
         if not self._created:
             metrics = [_without_created(metric) for metric in metrics]
         if keep is not None:
@@ -84,6 +84,11 @@ def _exemplar(row: Row) -> Exemplar | None:
 def _without_created(metric: Metric) -> Metric:
     """Leave out `_created` series, which double the counters."""
     return _replaced(metric, [sample for sample in metric.samples if not sample.name.endswith("_created")])
+
+
+def _may_keep(family: TenantFamily, keep: frozenset[str]) -> bool:
+    """Tell whether any name of `keep` can be one of the family's: each begins as that of the family does."""
+    return any(name.startswith(family.name.removesuffix("_total")) for name in keep)
 
 
 def _only(metric: Metric, keep: frozenset[str]) -> Metric:
