@@ -170,7 +170,9 @@ def _waits(view: TenantView, now: Moment) -> str:
     if view.breaker is BreakerState.CLOSED and view.next_try_monotonic_s is None:
         return ""
     left_s = max(0.0, (view.next_try_monotonic_s or now.monotonic_s) - now.monotonic_s)
-    return f"circuit breaker {view.breaker}, next try {f'in {left_s:.0f} s' if left_s else 'now'}"
+    # While the breaker is closed only a credential that is refused stops everything.
+    why = "credential refused" if view.breaker is BreakerState.CLOSED else f"circuit breaker {view.breaker}"
+    return f"{why}, next try {f'in {left_s:.0f} s' if left_s else 'now'}"
 
 
 def _trouble_rows(troubles: Mapping[str, Trouble], now: Moment) -> Iterator[_TroubleRow]:

@@ -47,6 +47,7 @@ async def test_wrong_credentials_are_named_and_tried_rarely(capsys: pytest.Captu
         assert page.value("spconfig_jobs", tenant="acme", operation="import", state="UNOBSERVED") == 1
         assert await reasons(running) == {"unauthorized"}
         assert "the token endpoint answered 401: invalid_client: Bad client credentials" in html
+        assert "credential refused, next try in " in html
         assert "check client_id and client_secret" in html
         requests = page.value("spexporter_api_requests_total", tenant="acme", endpoint="token", code="401")
         assert requests is not None
