@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.reloading import ordeal
 
-RELOADS = int(os.environ.get("SPEXPORTER_RELOADS", "40"))
+RELOADS = int(os.environ.get("SPEXPORTER_RELOADS", "33"))
 JOBS = 60 if RELOADS < 100 else 200
 FEWEST_PAGES_PER_S = 5  # of twenty that are asked for, on a machine that has other things to do
 MAY_OPEN = 16  # connections to tenants, some of which are kept for a while
