@@ -69,13 +69,17 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WatchedJob:
-    """What somebody asked us to watch. `preview` None means: to be found out from the result."""
+    """What somebody asked us to watch. `preview` None means: to be found out from the result.
+
+    `by_api` tells that our API was asked for it, too, where a stronger `source` describes it.
+    """
 
     key: JobKey
     source: Source = Source.CONFIG
     name: str = ""
     max_age_s: float | None = None
     preview: bool | None = None
+    by_api: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Which jobs are watched, merged from every source that names job ids."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spexporter.domain.job import JobKey, Source, WatchedJob
 
@@ -21,9 +21,12 @@ class Watchlist:
         self._named: dict[tuple[Source, str], dict[JobKey, WatchedJob]] = {}
 
     def restore(self, tenant: str, jobs: Iterable[WatchedJob]) -> None:
-        """Know what was watched before, by the source that named it then."""
+        """Know what was watched before, by the sources that named it then."""
         for job in jobs:
-            self._named.setdefault((job.source, tenant), {})[job.key] = job
+            own = replace(job, by_api=False)
+            self._named.setdefault((job.source, tenant), {})[job.key] = own
+            if job.by_api:
+                self._named.setdefault((Source.API, tenant), {})[job.key] = replace(own, source=Source.API)
 
     def drop(self, tenant: str) -> None:
         """Forget what all sources name for `tenant`."""
@@ -51,4 +54,7 @@ class Watchlist:
         merged: dict[JobKey, WatchedJob] = {}
         for source in reversed(Source):
             merged |= self._named.get((source, tenant), {})
+        for key in self._named.get((Source.API, tenant), {}):
+            if merged[key].source is not Source.API:
+                merged[key] = replace(merged[key], by_api=True)
         return merged

@@ -16,6 +16,7 @@ import pytest
 from spexporter import files as module
 from spexporter.config import Config, load
 from spexporter.domain.errors import ConfigError
+from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.simulator import default_plans
 from tests.support.clock import settle
 from tests.support.scene import until
@@ -204,6 +205,22 @@ async def test_jobs_that_no_file_names_after_a_restart_are_let_go(folder: Folder
         page = await third.scrape()
         assert page.state("e1") == "COMPLETE"
         assert page.value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 1
+
+
+async def test_a_job_handed_in_outlives_the_file_that_named_it_too(folder: Folder) -> None:
+    """Also where the file goes while the exporter is down."""
+    store = folder.path / "spexporter.db"
+    folder.write()
+    text = folder.at("{url}").text()
+    async with world([ACME, GLOBEX], plant=[JOB], store=store, config=text) as first:
+        key = JobKey(ACME.name, Operation.EXPORT, "e1")
+        await first.exporter.fleet.add_job(WatchedJob(key, Source.API))
+        file = folder.jobs("- {id: e1, operation: export, name: in a file}\n")
+        await first.advance(60)
+        assert (await first.scrape()).all("spconfig_job_info", job_id="e1", source="file")
+    file.unlink()
+    async with world(again=first, store=store, config=text) as second:
+        assert (await second.scrape()).all("spconfig_job_info", job_id="e1", source="api")
 
 
 @asynccontextmanager

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.watch.watchlist import Delta, Watchlist
 
@@ -31,3 +33,18 @@ def test_each_source_keeps_its_own_word_beside_the_others() -> None:
     assert watchlist.sources(job("3").key) == ()
     assert watchlist.named(Source.API, "acme") == {job("1").key: job("1", "handed in"), job("2").key: job("2")}
     assert watchlist.named(Source.API, "globex") == {}
+
+
+def test_a_job_handed_in_is_known_after_a_restart_whoever_described_it() -> None:
+    """The store has the strongest source alone, and that our API was asked for it, too."""
+    watchlist = Watchlist()
+    given = replace(job("1", "handed in"), source=Source.API)
+    watchlist.replace(Source.API, "acme", [given])
+    watched = replace(job("1", "in a file"), source=Source.FILE)
+    (stored,) = watchlist.replace(Source.FILE, "acme", [watched]).added
+    assert stored == replace(watched, by_api=True)
+    again = Watchlist()
+    again.restore("acme", [stored])
+    assert again.sources(given.key) == (Source.FILE, Source.API)
+    assert again.replace(Source.FILE, "acme", [watched]) == Delta((), ())
+    assert again.replace(Source.FILE, "acme", []) == Delta((replace(given, name="in a file"),), ())
