@@ -56,7 +56,7 @@ async def measured(runs: Sequence[Run], *, old: int, by_list: bool) -> Counter[s
         for job in jobs:
             _start(running, job, took_s=60.0, ago_s=10 * HOUR_S)
         if not by_list:
-            await running.exporter.fleet.watch(Source.CONFIG, "acme", jobs)
+            await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", jobs)
         await running.advance(HOUR_S)
         before, past_s = asked(running), 0.0
         for number, run in enumerate(runs):
@@ -65,7 +65,7 @@ async def measured(runs: Sequence[Run], *, old: int, by_list: bool) -> Counter[s
             jobs.append(WatchedJob(JobKey("acme", operation, f"new{number}")))
             _start(running, jobs[-1], took_s=run.took_s, ago_s=0.0)
             if not by_list:
-                await running.exporter.fleet.watch(Source.CONFIG, "acme", jobs)
+                await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", jobs)
         await running.advance(HOUR_S - past_s)
         return asked(running) - before
 

@@ -174,7 +174,7 @@ class Exporter:
             Probes(liveness, clock),
             StatusPage(self.board, notices, clock),
             reload,
-            Api(self.board, self.fleet, clock, lifecycle=lifecycle),
+            Api(self.board, self.fleet.desk, clock, lifecycle=lifecycle),
         )
 
     def _page_served(self) -> None:

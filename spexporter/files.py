@@ -148,7 +148,7 @@ class Files:
         """
         looked = await asyncio.to_thread(self._job_files.look)
         for tenant in {**dict.fromkeys(looked.changed_tenants), **dict.fromkeys(begun)}:
-            await self._fleet.watch(Source.FILE, tenant, listed_jobs(tenant, looked.jobs[tenant]))
+            await self._fleet.desk.watch(Source.FILE, tenant, listed_jobs(tenant, looked.jobs[tenant]))
         for tenant in looked.changed_tenants:
             log.info("job_files_changed", tenant=tenant, jobs=len(looked.jobs[tenant]))
         tenant_files = [file.path for file in self._present.tenant_files]

@@ -90,7 +90,7 @@ async def _hand_over_new_jobs(simulator: Simulator, exporter: app.Exporter) -> N
             WatchedJob(JobKey(plan.name, Operation(job.operation), job.id), name=job.name)
             for job in simulator.jobs(plan.name)[-_JOBS_SHOWN:]
         ]
-        await exporter.fleet.watch(Source.CONFIG, plan.name, jobs)
+        await exporter.fleet.desk.watch(Source.CONFIG, plan.name, jobs)
 
 
 def _welcome(url: str, tenants_url: str) -> str:

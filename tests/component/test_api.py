@@ -243,11 +243,11 @@ async def test_a_job_found_by_a_weaker_source_becomes_the_apis() -> None:
     """200, with the description that was handed in; it stays when the weaker source has it no more."""
     async with world([PLAN], plant=JOBS, config=NO_JOBS, lifecycle=True) as running:
         key = JobKey("acme", Operation.EXPORT, "e1")
-        await running.exporter.fleet.watch(Source.BACKUP, "acme", [WatchedJob(key, Source.BACKUP)])
+        await running.exporter.fleet.desk.watch(Source.BACKUP, "acme", [WatchedJob(key, Source.BACKUP)])
         said = await hand_in(running, operation="export", id="e1", name="mine")
         assert (said.status, said.body["source"], said.body["name"]) == (200, "api", "mine")
         assert (await ask(running, "DELETE", "jobs/acme/export/e1")).status == 409
-        await running.exporter.fleet.watch(Source.BACKUP, "acme", [])
+        await running.exporter.fleet.desk.watch(Source.BACKUP, "acme", [])
         assert (await get(running, "jobs/acme/export/e1")).body["name"] == "mine"
 
 

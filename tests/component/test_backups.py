@@ -56,13 +56,13 @@ async def test_whoever_names_the_backup_first_is_its_source() -> None:
     async with world([QUIET], plant=[IMPORT], hub=True) as running:
         key = JobKey("acme", Operation.EXPORT, backup_id(running))
         own = JobKey("acme", Operation.IMPORT, "i")
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [WatchedJob(key), WatchedJob(own)])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [WatchedJob(key), WatchedJob(own)])
         await running.advance(120)
         page = await running.scrape()
         assert (page.state(key.job_id), sources(page, key.job_id)) == ("COMPLETE", ["config"])
         assert page.value("spconfig_last_success_timestamp_seconds", operation="export") is not None
         assert (times := looks_at_exports(running)) > 0
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [WatchedJob(own)])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [WatchedJob(own)])
         await running.advance(300)
         page = await running.scrape()
         assert sources(page, key.job_id) == ["backup"]
@@ -138,7 +138,7 @@ async def test_backups_leave_with_their_retention() -> None:
         for number in range(24):
             running.simulator.start("acme", "import", job_id=f"i{number}", duration_s=20, result=FINE, backup=True)
             key = JobKey("acme", Operation.IMPORT, f"i{number}")
-            await running.exporter.fleet.add_job(WatchedJob(key, Source.API))
+            await running.exporter.fleet.desk.add_job(WatchedJob(key, Source.API))
             await running.advance(1200)
         page = await running.scrape()
         assert page.value("spconfig_jobs_finished_total", operation="export", state="COMPLETE") == 24
@@ -156,7 +156,7 @@ async def test_backups_that_cannot_be_found_are_not_asked_for_without_an_end() -
                 asked.append(looks_at_exports(running))
             running.simulator.start("acme", "import", job_id=f"i{number}", duration_s=20, result=FINE, backup=True)
             key = JobKey("acme", Operation.IMPORT, f"i{number}")
-            await running.exporter.fleet.add_job(WatchedJob(key, Source.API))
+            await running.exporter.fleet.desk.add_job(WatchedJob(key, Source.API))
             await running.advance(1200)
         costs = [after - before for before, after in pairwise(asked)]
         assert costs[4] <= 1.1 * costs[2]

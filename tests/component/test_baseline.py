@@ -213,14 +213,14 @@ async def test_an_old_id_that_is_given_to_a_running_exporter_raises_nothing() ->
     """It shows as any job, and is marked in its own series; one that has just ended is an increase."""
     plant = [imported("old", after_s=-3 * HOUR_S), imported("new", after_s=-60, result=TWO)]
     async with world([PLAN], plant=plant) as running:
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [])
         await watched(running, 30, 5)
         old, new = (WatchedJob(JobKey("acme", Operation.IMPORT, job_id)) for job_id in ("old", "new"))
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [old])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [old])
         pages = await watched(running, 60, 5)
         assert steps(pages) == {}
         assert pages[-1].state("old") == "COMPLETE"
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [old, new])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [old, new])
         rises = steps(await watched(running, 60, 5))
         assert {value for (name, _), value in rises.items() if "errors" in name} == {2}
 

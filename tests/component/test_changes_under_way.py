@@ -95,7 +95,7 @@ async def test_a_failure_about_a_job_that_has_gone_meanwhile_is_no_trouble() -> 
         running.clock.jump_to(running.clock.monotonic() + 5)
         await until(lambda: len(received) == before + 1)
         await settle()
-        await running.exporter.fleet.watch(Source.CONFIG, ACME.name, [])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, ACME.name, [])
         assert running.telemetry.in_flight == 1
         running.clock.jump_to(running.clock.monotonic() + 3)
         await running.advance(60)

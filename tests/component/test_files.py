@@ -214,7 +214,7 @@ async def test_a_job_handed_in_outlives_the_file_that_named_it_too(folder: Folde
     text = folder.at("{url}").text()
     async with world([ACME, GLOBEX], plant=[JOB], store=store, config=text) as first:
         key = JobKey(ACME.name, Operation.EXPORT, "e1")
-        await first.exporter.fleet.add_job(WatchedJob(key, Source.API))
+        await first.exporter.fleet.desk.add_job(WatchedJob(key, Source.API))
         file = folder.jobs("- {id: e1, operation: export, name: in a file}\n")
         await first.advance(60)
         assert (await first.scrape()).all("spconfig_job_info", job_id="e1", source="file")

@@ -129,7 +129,7 @@ async def test_a_result_that_is_too_large_has_its_own_outcome() -> None:
 async def test_a_job_that_the_tenant_does_not_know_is_not_found() -> None:
     """404 shows as NOT_FOUND and ends nothing; the job is asked about again, rarely."""
     async with world([PLAN]) as running:
-        await running.exporter.fleet.watch(
+        await running.exporter.fleet.desk.watch(
             Source.CONFIG, "acme", [WatchedJob(JobKey("acme", Operation.IMPORT, "gone"))]
         )
         await running.advance(300)
@@ -148,7 +148,7 @@ async def test_a_job_that_leaves_the_watchlist_leaves_the_page_but_not_the_count
     plant = [{"tenant": "acme", "operation": "import", "job_id": "i", "duration_s": 10.0, "result": LOST}]
     async with world([PLAN], plant=plant) as running:
         await running.advance(60)
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [])
         page = await running.scrape()
         assert page.all("spconfig_job_state") == {}
         assert page.value("spconfig_import_errors_total", object_type="SOURCE") == 3
@@ -164,7 +164,7 @@ async def test_configured_facts_show_and_long_texts_are_cut() -> None:
     """A name of 300 characters becomes a label of 120; max_age is a series of its own."""
     job = WatchedJob(JobKey("acme", Operation.EXPORT, "e"), name='n"\n\\' * 100, max_age_s=1800.0)
     async with world([PLAN], plant=[{"tenant": "acme", "operation": "export", "job_id": "e"}]) as running:
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [job])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [job])
         await running.advance(5)
         for headers in (None, OPENMETRICS):
             page = await running.scrape(headers)

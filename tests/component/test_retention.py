@@ -148,7 +148,7 @@ async def test_an_ended_job_that_is_taken_out_and_put_back_keeps_its_time(store:
     """Within its retention it shows again, later it does not; it is counted once and read once."""
     async with world([PLAN], plant=[IMPORT], store=store, defaults=TWO_HOURS) as running:
         await running.advance(60)
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [])
         assert about(await running.scrape(), "i") == []
         asked = told(running)
         await running.advance(after_s)
@@ -163,7 +163,9 @@ async def test_an_ended_job_that_is_taken_out_and_put_back_keeps_its_time(store:
 async def test_a_job_that_the_tenant_does_not_know_leaves_after_its_retention_and_an_answer_brings_it_back() -> None:
     """NOT_FOUND for two hours, then off the page, and asked about all the same; then it is there, and counts."""
     async with world([PLAN], defaults=TWO_HOURS) as running:
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [WatchedJob(JobKey("acme", Operation.IMPORT, "i"))])
+        await running.exporter.fleet.desk.watch(
+            Source.CONFIG, "acme", [WatchedJob(JobKey("acme", Operation.IMPORT, "i"))]
+        )
         await running.advance(2 * HOUR_S - 120)
         page = await running.scrape()
         assert page.state("i") == "NOT_FOUND"

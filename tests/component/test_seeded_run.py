@@ -57,9 +57,9 @@ async def _watch_all(running: World, declared: Mapping[str, bool]) -> None:
             WatchedJob(JobKey(plan.name, Operation(job.operation), job.id), preview=declared.get(job.id))
             for job in running.simulator.jobs(plan.name)
         ]
-        await running.exporter.fleet.watch(Source.CONFIG, plan.name, jobs)
+        await running.exporter.fleet.desk.watch(Source.CONFIG, plan.name, jobs)
 
 
 async def _watch_nothing(running: World) -> None:
     for plan in running.simulator.plans:
-        await running.exporter.fleet.watch(Source.CONFIG, plan.name, [])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, plan.name, [])

@@ -163,7 +163,7 @@ async def test_the_status_page_needs_nothing_from_elsewhere_and_escapes_what_ten
     """A strict policy, no script, and text stays text."""
     async with world([PLAN]) as running:
         job = WatchedJob(JobKey("acme", Operation.EXPORT, "<script>alert(1)</script>"))
-        await running.exporter.fleet.watch(Source.CONFIG, "acme", [job])
+        await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [job])
         await running.advance(30)
         _, headers, body = await raw(running, "/")
         html = body.decode()

@@ -153,7 +153,7 @@ class World:
                 WatchedJob(JobKey(plan.name, Operation(job.operation), job.id), name=job.name)
                 for job in self.simulator.jobs(plan.name)
             ]
-            await self.exporter.fleet.watch(Source.CONFIG, plan.name, jobs)
+            await self.exporter.fleet.desk.watch(Source.CONFIG, plan.name, jobs)
 
     async def advance(self, by_s: float) -> None:
         """Move time on, from one sleeper to the next, and let each do its work."""

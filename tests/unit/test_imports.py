@@ -13,6 +13,7 @@ RINGS = (
     {"clock", "config"},
     {"sailpoint", "watch", "ledger", "board", "exposition", "telemetry"},
     {"poller", "web", "connect"},
+    {"desk"},
     {"fleet", "direct"},
     {"files", "remote"},
     {"app", "logs"},
