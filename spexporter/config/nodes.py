@@ -143,6 +143,11 @@ class Complaints:
             message = f"{message}, got {node.shown}"
         self.add(Problem(node.file, node.line, under(node.path, key) if key else node.path, message))
 
+    def about_key(self, block: Block, key: str, message: str) -> None:
+        """Note what is wrong with what stands under `key`, or with the block that inherits it."""
+        own = block.own(key)
+        self.about(own or block, message, key=None if own else key)
+
     def add(self, *problems: Problem) -> None:
         """Note problems as they are."""
         self._problems |= dict.fromkeys(problems)

@@ -160,10 +160,7 @@ def _one_limit_per_client(tenants: Sequence[Block], complaints: Complaints) -> N
                 f"{_called(tenant)} has the client_id of {_called(first)} (line {first.line}) but another rate_limit;"
                 " they share one budget, so give both the same"
             )
-            if own := tenant.own("rate_limit"):
-                complaints.about(own, message)
-            else:
-                complaints.about(tenant, message, key="rate_limit")
+            complaints.about_key(tenant, "rate_limit", message)
 
 
 def _lists_of_the_version(tenant: Block, complaints: Complaints) -> None:

@@ -50,10 +50,7 @@ class Taken:
                 f"the tenant in {place} has the same client_id but another rate_limit;"
                 " they share one budget, so give both the same"
             )
-            if own := tenant.own("rate_limit"):
-                complaints.about(own, message)
-            else:
-                complaints.about(tenant, message, key="rate_limit")
+            complaints.about_key(tenant, "rate_limit", message)
 
     def take(self, root: Block, limits: Mapping[str, RateLimit]) -> None:
         """Know what the tenants of a file have, from now on; `limits` as in `complain`."""

@@ -16,12 +16,11 @@ from spexporter.poller.asks import Asks, Following
 from spexporter.poller.experience import Experience
 from spexporter.poller.joblooks import log_state
 from spexporter.poller.lists import Lists, Reading, next_reading_s
-from spexporter.poller.publishing import Publisher
+from spexporter.poller.publishing import STORE_RETRY_S, Publisher
 from spexporter.sailpoint.endpoints import LIST_ENDPOINT
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_STORE_RETRY_S = 5.0
 _STATES_LOGGED = 10  # of one reading of a list, each in a line of its own
 
 
@@ -61,7 +60,7 @@ class ListLooks:
         async with self._turn:
             taken = await self._take_in(operation, listed)
         if not taken:
-            return Following(target, _STORE_RETRY_S)
+            return Following(target, STORE_RETRY_S)
         running = [job for job in self._publisher.jobs.values() if job.running and job.key.operation in LIST_ENDPOINT]
         ages_s = {job.key: self._publisher.elapsed_s(job) for job in running}
         return Following(target, next_reading_s(self._pace, operation, ages_s))

@@ -17,6 +17,8 @@ from spexporter.domain.view import TenantState, TenantView
 from spexporter.poller.care import Care
 from spexporter.sailpoint.vitals import Vitals
 
+STORE_RETRY_S = 5.0  # until what the store could not tell or take is tried again
+
 
 class Publisher:
     """Keeps one tenant's state; counters rise on pages only after they have shown where they stood before."""

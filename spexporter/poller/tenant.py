@@ -17,14 +17,13 @@ from spexporter.poller.care import Care
 from spexporter.poller.experience import Experience
 from spexporter.poller.joblooks import JobLooks
 from spexporter.poller.listlooks import ListLooks
-from spexporter.poller.publishing import Publisher
+from spexporter.poller.publishing import STORE_RETRY_S, Publisher
 from spexporter.poller.troubles import subject_of
 from spexporter.sailpoint.endpoints import Endpoint
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LOOKS_PER_TENANT = 4  # a tenant that hangs holds no more of its group than this
-_STORE_RETRY_S = 5.0
 _CREDENTIAL_EVERY_S = 3600.0  # a token's end changes by hand, and an alert on it comes days before
 
 
@@ -102,7 +101,7 @@ class TenantPolling:
         try:
             await self._publisher.apply(Change(added=added, removed=removed))
         except StoreError:
-            self._store_retry_s = self._clock.monotonic() + _STORE_RETRY_S
+            self._store_retry_s = self._clock.monotonic() + STORE_RETRY_S
             await self._publisher.apply(Change(removed=removed))
             added = ()
         done = {job.key: job for job in added}
@@ -148,7 +147,7 @@ class TenantPolling:
 
     async def tend(self) -> list[Target]:
         """Do what `needs_care`, and return what is to be asked about jobs that are watched from now on."""
-        self._store_retry_s = self._clock.monotonic() + _STORE_RETRY_S
+        self._store_retry_s = self._clock.monotonic() + STORE_RETRY_S
         self._publisher.release()
         return await self.watch((), ())
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
-from spexporter.domain.ports import Change, Terms
+from spexporter.domain.ports import Terms
 from spexporter.domain.view import TenantState
 from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.truth import differences
@@ -113,20 +112,10 @@ async def test_backups_wait_for_the_store_together() -> None:
     """While it cannot tell of new jobs whether they were counted before, one does not take the place of another."""
     later = {**IMPORT, "job_id": "j", "duration_s": 60.0}
     async with world([QUIET], plant=[IMPORT, later], hub=True) as running:
-        assert running.ledger
-        apply = running.ledger.apply
-        broken = True
-
-        async def fails(tenant: str, change: Change, *, fence: int) -> TenantState:
-            if broken and change.added:
-                raise StoreError("the disk is full", cure="make room")
-            return await apply(tenant, change, fence=fence)
-
-        running.ledger.apply = fails  # type: ignore[method-assign]
-        await running.advance(180)
-        page = await running.scrape()
+        with running.store_without_new_jobs():
+            await running.advance(180)
+            page = await running.scrape()
         assert (page.state("i"), page.state("j"), sources(page, backup_id(running))) == ("COMPLETE", "COMPLETE", [])
-        broken = False
         await running.advance(60)
         page = await running.scrape()
         assert sum(page.all("spconfig_jobs", operation="export", state="COMPLETE").values()) == 2

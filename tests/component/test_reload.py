@@ -6,9 +6,7 @@ import pytest
 
 from spexporter.config import Config
 from spexporter.config.values import Counters, Store
-from spexporter.domain.errors import ConfigError, Problem, StoreError
-from spexporter.domain.ports import Change
-from spexporter.domain.view import TenantState
+from spexporter.domain.errors import ConfigError, Problem
 from spexporter.simulator import TenantPlan, default_plans
 from tests.support.world import World, read_config, world
 
@@ -186,18 +184,8 @@ async def test_what_waits_for_the_store_outlives_a_reload() -> None:
     """A job that is not watched yet, as the store fails, is watched when it is back, though its tenant began anew."""
     async with world(PLANS[:1], seed=5) as running:
         await running.exporter.files.reload(changed(running, without_jobs))
-        assert running.ledger
-        apply = running.ledger.apply
-        broken = True
-
-        async def fails(tenant: str, change: Change, *, fence: int) -> TenantState:
-            if broken and change.added:
-                raise StoreError("the disk is full", cure="make room")
-            return await apply(tenant, change, fence=fence)
-
-        running.ledger.apply = fails  # type: ignore[method-assign]
-        await running.exporter.files.reload(changed(running, lambda config: config))
-        await running.exporter.files.reload(changed(running, slower(ACME)))
-        broken = False
+        with running.store_without_new_jobs():
+            await running.exporter.files.reload(changed(running, lambda config: config))
+            await running.exporter.files.reload(changed(running, slower(ACME)))
         await running.advance(60)
         assert sum((await running.scrape()).all("spconfig_job_state", tenant=ACME).values()) == 4

@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from spexporter.app import Exporter, client_session, exporting, opened_ledger
 from spexporter.config import Config, load
 from spexporter.config.values import Counters, Store
+from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
-from spexporter.domain.ports import Ledger
+from spexporter.domain.ports import Change, Ledger
+from spexporter.domain.view import TenantState
 from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
@@ -145,6 +147,23 @@ class World:
             if not self.telemetry.in_flight and not ours:
                 return
             await asyncio.sleep(0.0002)  # an exchange is under way: let the sockets, or the disk, do their work
+
+    @contextmanager
+    def store_without_new_jobs(self) -> Iterator[None]:
+        """Let the store be unable to tell, while the block lasts, whether new jobs were counted before."""
+        assert self.ledger
+        apply = self.ledger.apply
+
+        async def fails(tenant: str, change: Change, *, fence: int) -> TenantState:
+            if change.added:
+                raise StoreError("the disk is full", cure="make room")
+            return await apply(tenant, change, fence=fence)
+
+        self.ledger.apply = fails  # type: ignore[method-assign]  # put back below
+        try:
+            yield
+        finally:
+            self.ledger.apply = apply  # type: ignore[method-assign]  # its own
 
     async def hand_over(self) -> None:
         """Tell the exporter of every job that exists now, as pipelines would."""
