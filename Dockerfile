@@ -2,14 +2,14 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements-build.txt ./
-RUN pip install --no-cache-dir --require-hashes --requirement requirements-build.txt
+RUN pip install --no-cache-dir --require-hashes --no-deps --requirement requirements-build.txt
 COPY LICENSE README.md pyproject.toml ./
 COPY spexporter spexporter
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist .
 
 FROM python:3.13-slim
 COPY requirements.txt /tmp/requirements.txt
-RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt
+RUN pip install --no-cache-dir --require-hashes --no-deps --requirement /tmp/requirements.txt
 COPY --from=build /src/dist /tmp/dist
 RUN pip install --no-cache-dir --no-deps /tmp/dist/*.whl
 

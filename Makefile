@@ -17,7 +17,7 @@ setup: $(READY) ## Build the virtual environment from the hashed requirements
 
 $(TOOLS): requirements-dev.txt scripts/make-venv
 	@scripts/make-venv $(PYTHON) $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
 	@touch $@
 
 $(READY): $(TOOLS) pyproject.toml

@@ -32,7 +32,7 @@ def _install(folder: Path, requirements: Path) -> None:
     """Build an environment; the copy of its requirements says that it was finished."""
     _run(ROOT / "scripts" / "make-venv", sys.executable, folder, within_s=BUILT_WITHIN_S)
     pip = (folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check")
-    _run(*pip, "install", "--require-hashes", "-r", requirements, within_s=INSTALLED_WITHIN_S)
+    _run(*pip, "install", "--require-hashes", "--no-deps", "-r", requirements, within_s=INSTALLED_WITHIN_S)
     (folder / requirements.name).write_text(requirements.read_text())
 
 
