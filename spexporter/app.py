@@ -21,7 +21,8 @@ from spexporter.config.values import Config, Store
 from spexporter.domain.errors import StartError, StoreError
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Ledger, StoreWatch
-from spexporter.exposition.page import CollectorPage
+from spexporter.exposition.guard import Guard
+from spexporter.exposition.page import BlockPage
 from spexporter.files import Files, Read
 from spexporter.fleet import Fleet, Shared
 from spexporter.ledger import sql
@@ -164,11 +165,14 @@ class Exporter:
         self.board = LatestViews(self._page_served)
         liveness = Liveness([tenant.name for tenant in config.tenants], clock.monotonic())
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
-        self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, clock))
+        guard = Guard(config.limits.max_series)
+        self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock))
         notices = Notices()
         self.files = Files(self.fleet, telemetry, notices, clock)
         reload = Reload(partial(self.files.reload, read) if read and lifecycle else None)
-        page = CollectorPage(telemetry.registry, created=config.counters.created)
+        page = BlockPage(
+            telemetry.registry, telemetry.meters, guard=guard, watch=telemetry, created=config.counters.created
+        )
         self.web = make_app(
             MetricsPage(self.board, page, clock),
             Probes(liveness, clock),

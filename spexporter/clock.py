@@ -9,6 +9,24 @@ import time
 from typing import Protocol
 
 
+class Pace:
+    """Lets everything else run every so often in a long piece of work, by what was done and not by the time it took.
+
+    One unit is about a microsecond's work; others wait for at most `turn` of them, and what takes more in one piece.
+    """
+
+    def __init__(self, turn: int = 2_000) -> None:
+        self._turn = turn
+        self._done = 0
+
+    async def did(self, units: int) -> None:
+        """Take note of work done, and let others run where that was enough for one turn."""
+        self._done += units
+        if self._done >= self._turn:
+            self._done = 0
+            await asyncio.sleep(0)
+
+
 class Clock(Protocol):
     """Reads and waits for time; `monotonic` never jumps, `wall` may."""
 

@@ -23,6 +23,7 @@ from spexporter.domain.job import Source
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Board, Group, Ledger, Terms
 from spexporter.domain.view import TenantState
+from spexporter.exposition.guard import Guard
 from spexporter.ledger.lease import SoleOwner
 from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint.client import TenantClient
@@ -41,6 +42,7 @@ class Shared:
     http: aiohttp.ClientSession
     telemetry: Telemetry
     liveness: Liveness
+    guard: Guard
     clock: Clock
 
 
@@ -92,6 +94,7 @@ class Fleet:
         states = await self._restored(begun, renamed)
         self._hold_s, self._per_job = config.counters.hold_s, config.per_job_metrics
         self.desk.max_jobs = config.limits.max_jobs_per_tenant
+        self._shared.guard.limit = config.limits.max_series
         waiting = {name: tuple(self._poller_of(name).waiting(name).values()) for name in changed}
         for name in (*removed, *changed):
             if name not in renamed:
@@ -238,6 +241,7 @@ class Fleet:
             endpoints=Endpoint,
             used=lambda: gate.used(vitals.health.api_version),
             allowed=lambda: gate.allowed(vitals.health.api_version),
+            at_s=shared.clock.wall(),
         )
         return client
 

@@ -19,12 +19,21 @@ from spexporter.clock import Clock
 from spexporter.domain.errors import REASONS
 from spexporter.domain.family import Family
 from spexporter.domain.liveness import Liveness
+from spexporter.domain.meter import Meter
 from spexporter.domain.ports import Group
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 STORE_OPS = ("read", "write")
 SKIP_REASONS = ("budget", "backoff", "lease")
 _LATENESS_BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
+
+_REQUESTS = "spexporter_api_requests_total"
+_ERRORS = "spexporter_api_errors_total"
+_DEPRECATED = "spexporter_api_deprecated_responses_total"
+_WAITS = "spexporter_rate_limit_wait_seconds_total"
+_USED = "spexporter_rate_limit_requests"
+_MAX_SERIES = "max_series"
+_ALLOWED = "spexporter_rate_limit_allowed_requests"
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
@@ -41,13 +50,9 @@ class Telemetry:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._families = {family.name: family for family in families}
-        self._requests = self._new(Counter, "spexporter_api_requests_total")
-        self._errors = self._new(Counter, "spexporter_api_errors_total")
+        self._metered = [family for family in self._families.values() if "tenant" in family.labels]
+        self.meters: dict[str, Meter] = {}
         self._durations = self._new(Histogram, "spexporter_api_request_duration_seconds")
-        self._deprecated = self._new(Counter, "spexporter_api_deprecated_responses_total")
-        self._used = self._new(Gauge, "spexporter_rate_limit_requests")
-        self._allowed = self._new(Gauge, "spexporter_rate_limit_allowed_requests")
-        self._waits = self._new(Counter, "spexporter_rate_limit_wait_seconds_total")
         self._lateness = self._new(Histogram, "spexporter_poll_lateness_seconds", buckets=_LATENESS_BUCKETS_S)
         self._skipped = self._new(Counter, "spexporter_polls_skipped_total")
         self._heartbeat = self._new(Gauge, "spexporter_scheduler_heartbeat_timestamp_seconds")
@@ -60,6 +65,9 @@ class Telemetry:
         self._store_errors = self._new(Counter, "spexporter_store_errors_total")
         self._unknown = self._new(Counter, "spexporter_unknown_values_total")
         self._log_messages = self._new(Counter, "spexporter_log_messages_total")
+        self._series = self._new(Gauge, "spexporter_series")
+        self._series_limit = self._new(Gauge, "spexporter_series_limit")
+        self._series_dropped = self._new(Counter, "spexporter_series_dropped_total")
         build = self._new(Gauge, "spexporter_build_info")
         build.labels(__version__, revision, platform.python_version()).set(1)
         for level in LOG_LEVELS:
@@ -67,29 +75,36 @@ class Telemetry:
         self._store_up.set(1)
         for op in STORE_OPS:
             self._store_errors.labels(op)
+        self._series_dropped.labels(_MAX_SERIES)
         for reason in SKIP_REASONS:
             self._skipped.labels(reason)
 
     def begin_tenant(
-        self, tenant: str, endpoints: Iterable[str], used: Callable[[], int], allowed: Callable[[], int]
+        self,
+        tenant: str,
+        endpoints: Iterable[str],
+        used: Callable[[], int],
+        allowed: Callable[[], int],
+        *,
+        at_s: float,
     ) -> None:
-        """Start every closed label set of a tenant at 0.
+        """Start every closed label set of a tenant at 0, at `at_s` (Unix seconds).
 
         `used` and `allowed` tell, at each scrape, the places taken and allowed in its present rate limit window.
         """
+        counters = [family.name for family in self._metered if family.type == "counter"]
+        meter = self.meters.setdefault(tenant, Meter(counters, at_s))  # a tenant that has changed counts on
+        meter.gauges = {_USED: used, _ALLOWED: allowed}
         for reason in REASONS:
-            self._errors.labels(tenant, reason)
+            meter.begin(_ERRORS, (reason,))
         for endpoint in endpoints:
-            self._deprecated.labels(tenant, endpoint)
+            meter.begin(_DEPRECATED, (endpoint,))
             self._durations.labels(endpoint)
-        self._waits.labels(tenant)
-        self._used.labels(tenant).set_function(used)
-        self._allowed.labels(tenant).set_function(allowed)
+        meter.begin(_WAITS, ())
 
     def end_tenant(self, tenant: str) -> None:
         """Take everything that belongs to a tenant off the page."""
-        for metric in (self._requests, self._errors, self._deprecated, self._waits, self._used, self._allowed):
-            metric.remove_by_labels({"tenant": tenant})
+        self.meters.pop(tenant, None)
 
     def config_loaded(self, digest: int, at_s: float) -> None:
         """Take note of the configuration in use: a number that stands for its text, and when it was read."""
@@ -107,18 +122,18 @@ class Telemetry:
 
     def ended(self, tenant: str, endpoint: str, code: str, took_s: float, *, deprecated: bool) -> None:
         """See `Exchanges.ended`."""
-        self._requests.labels(tenant, endpoint, code).inc()
+        self._count(tenant, _REQUESTS, (endpoint, code))
         self._durations.labels(endpoint).observe(took_s)
         if deprecated:
-            self._deprecated.labels(tenant, endpoint).inc()
+            self._count(tenant, _DEPRECATED, (endpoint,))
 
     def failed(self, tenant: str, reason: str) -> None:
         """See `Exchanges.failed`."""
-        self._errors.labels(tenant, reason).inc()
+        self._count(tenant, _ERRORS, (reason,))
 
     def waited(self, tenant: str, wait_s: float) -> None:
         """See `Exchanges.waited`."""
-        self._waits.labels(tenant).inc(wait_s)
+        self._count(tenant, _WAITS, (), wait_s)
         self.skipped("budget")
 
     def unknown(self, field_name: str) -> None:
@@ -138,6 +153,12 @@ class Telemetry:
         """See `StoreWatch.store_failed`."""
         self._store_errors.labels(op).inc()
 
+    def series(self, shown: int, limit: int, *, dropped: int) -> None:
+        """See `SeriesWatch.series`."""
+        self._series.set(shown)
+        self._series_limit.set(limit)
+        self._series_dropped.labels(_MAX_SERIES).inc(dropped)
+
     def started(self, late_s: float) -> None:
         """See `Pulse.started`."""
         self._lateness.observe(late_s)
@@ -150,6 +171,11 @@ class Telemetry:
         """Count a log line by level; a structlog processor."""
         self._log_messages.labels(event.get("level", "info")).inc()
         return event
+
+    def _count(self, tenant: str, name: str, labels: tuple[str, ...], amount: float = 1.0) -> None:
+        """Count for a tenant; what comes back after it has left is nobody's."""
+        if meter := self.meters.get(tenant):
+            meter.add(name, labels, amount)
 
     def _new(self, kind: type[M], name: str, **options: Any) -> M:  # noqa: ANN401 (prometheus-client's own options)
         family = self._families[name]

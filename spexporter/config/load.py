@@ -66,7 +66,7 @@ def _config(
         digest=digest,
         store=Store(section.store.url, section.store.remember_counted),
         counters=Counters(section.counters.hold, section.counters.created),
-        limits=Limits(section.limits.max_jobs_per_tenant),
+        limits=Limits(section.limits.max_series, section.limits.max_jobs_per_tenant),
         per_job_metrics=section.per_job_metrics,
         files=files,
         patterns=patterns,

@@ -275,6 +275,7 @@ class CountersSection(Section):
 class LimitsSection(Section):
     """`limits`."""
 
+    max_series: Whole = _key("The most series about tenants on the page; above it those of single jobs go", "250000")
     max_jobs_per_tenant: Whole = _key("The most jobs of one tenant, of those that have not ended", "1000")
 
 

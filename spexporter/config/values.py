@@ -91,8 +91,9 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds the size of the page: how many jobs that have not ended one tenant may have."""
+    """What bounds the size of the page: how many series it has, and how many unfinished jobs one tenant."""
 
+    max_series: int
     max_jobs_per_tenant: int
 
 

@@ -1,7 +1,8 @@
 """What the board holds and pages render: immutable, swapped whole."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from spexporter.domain.breaker import BreakerState
@@ -34,8 +35,8 @@ class TenantHealth:
     """How a tenant answers. Times are Unix seconds by our clock; None and absent keys mean not known.
 
     `last_answer_monotonic_s` is the moment of `last_answer_s` on the clock that does not jump. `troubles` by what they
-    concern: an endpoint, or a job. `still_at_s` is the tenant's time at which the durations of its running jobs stand
-    still because it is not up.
+    concern: an endpoint, or a job. `clock_offset_s` is how far the tenant's clock was ahead of ours at its last answer.
+    `still_at_s` is the tenant's time at which the durations of its running jobs stand still because it is not up.
     """
 
     base_url: str
@@ -46,6 +47,7 @@ class TenantHealth:
     throttled_until_s: float | None = None
     token_expires_s: float | None = None
     time: TenantTime | None = None
+    clock_offset_s: float | None = None
     still_at_s: float | None = None
     access: Mapping[str, bool] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
@@ -84,7 +86,8 @@ class TenantView:
     """Everything that pages show of one tenant; `version` grows with every change.
 
     `expect` is how often each operation is expected to succeed, in seconds; `credential_expires_s` is when the personal
-    access token ends (Unix seconds). Series of single jobs are shown only with `per_job`. `next_try_monotonic_s` is
+    access token ends (Unix seconds). Series of single jobs are shown only with `per_job`,
+    and not of those that are `left_out` because there would be too many. `next_try_monotonic_s` is
     when a tenant in trouble is asked again, None where it is asked as usual.
     """
 
@@ -96,6 +99,7 @@ class TenantView:
     expect: Mapping[Operation, float] = field(default_factory=dict)
     credential_expires_s: float | None = None
     per_job: bool = True
+    left_out: AbstractSet[JobKey] = frozenset()
     breaker: BreakerState = BreakerState.CLOSED
     next_try_monotonic_s: float | None = None
 
@@ -106,8 +110,15 @@ class TenantView:
 
     def shown_jobs(self, now: Moment) -> Iterable[Job]:
         """Return the jobs of which something is to be said; only those that have ended while the tenant is stale."""
-        unfinished = not self.stale(now)
-        return [job for job in self.state.jobs.values() if not job.left and (unfinished or job.end_seen_s is not None)]
+        return self._shown(stale=self.stale(now))
+
+    def charted(self, *, stale: bool) -> Iterable[Job]:
+        """Return the jobs that have series of their own: those shown that no limit leaves out."""
+        jobs = self._shown(stale=stale)
+        return [job for job in jobs if job.key not in self.left_out] if self.left_out else jobs
+
+    def _shown(self, *, stale: bool) -> Sequence[Job]:
+        return [job for job in self.state.jobs.values() if not job.left and not (stale and job.end_seen_s is None)]
 
     def elapsed_s(self, job: Job, now: Moment) -> float | None:
         """Return how long `job` has run or took, in seconds, None where that is not known."""

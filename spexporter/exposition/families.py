@@ -382,4 +382,17 @@ OWN_FAMILIES: tuple[Family, ...] = (
         ("version", "revision", "pythonversion"),
         "The running program, always 1.",
     ),
+    Family("spexporter_series", "gauge", (), "Series about tenants on the page, limits.max_series applied."),
+    Family(
+        "spexporter_series_limit", "gauge", (), "Series about tenants that a page may have; from limits.max_series."
+    ),
+    Family(
+        "spexporter_series_dropped_total",
+        "counter",
+        ("reason",),
+        "Series of single jobs that pages left out because they would have had more than limits.max_series.",
+    ),
 )
+
+# Those of ours that belong to a tenant: kept in its `Meter`.
+METERED_FAMILIES = tuple(family for family in OWN_FAMILIES if "tenant" in family.labels)

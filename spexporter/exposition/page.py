@@ -1,103 +1,139 @@
-"""The page of metrics, as a plain collector: simple and right, and the yardstick for any faster engine."""
+"""The page of metrics, of which each scrape renders only what has changed since the last one.
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+What a tenant shows of a family is one block of bytes, kept as long as it stays the same, and so is what gzip makes of
+it. A page is a list of references to blocks: it costs no copy, and nothing that happens while it is being sent can
+change it. Durations of running jobs and gauges of our own are the only lines of tenants that each scrape makes anew.
+`collector` makes the same page in the plain way.
+"""
 
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.exposition import generate_latest as generate_text
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
+from prometheus_client import CollectorRegistry
+
+from spexporter.clock import Pace
+from spexporter.domain.meter import Meter
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
-from spexporter.exposition.families import TENANT_FAMILIES, TenantFamily
+from spexporter.exposition.blocks import TenantBlocks, render
+from spexporter.exposition.collector import page_of
+from spexporter.exposition.guard import Guard
+from spexporter.exposition.meterblocks import MeterBlocks
 from spexporter.exposition.negotiate import Form
-from spexporter.exposition.samples import Row
+from spexporter.exposition.pack import Blocks, Packer
+from spexporter.exposition.sections import Section, kept, meter_sections, tenant_sections
+
+
+class Wanted(NamedTuple):
+    """How a page is asked for; `keep` limits it to families or samples so named."""
+
+    form: Form = Form.TEXT
+    gzip: bool = False
+    keep: frozenset[str] | None = None
+
+
+class Rendered(NamedTuple):
+    """A page in pieces, to be sent in order, and the views that it shows."""
+
+    parts: Sequence[bytes]
+    views: Sequence[TenantView]
+
+
+class SeriesWatch(Protocol):
+    """Hears how many series pages have."""
+
+    def series(self, shown: int, limit: int, *, dropped: int) -> None:
+        """Take note of one page's series about tenants, and how many it left out that the one before had."""
+        ...
 
 
 class Page(Protocol):
     """Renders views as one page of metrics."""
 
-    def parts(
-        self, views: Sequence[TenantView], form: Form, now: Moment, keep: frozenset[str] | None = None
-    ) -> Sequence[bytes]:
-        """Return the page in pieces, to be sent in order; `keep` limits it to families or samples so named."""
+    async def render(self, take: Callable[[], Sequence[TenantView]], now: Moment, wanted: Wanted) -> Rendered:
+        """Return the page of what `take` returns, which is called when no other page takes its views."""
         ...
 
 
-class CollectorPage:
-    """Satisfies `Page` with prometheus-client; our own metrics come from `own`.
+class BlockPage:
+    """Satisfies `Page`; our own metrics come from `own` and, by tenant, `meters`.
 
-    With `created`, the `_created` series tell when each counter began at 0, where that is known.
+    `guard` bounds how many series about tenants a page has, and `watch` hears of it. With `created`, the `_created`
+    series, which count no series of their own, tell when each counter began at 0, where that is known.
     """
 
-    def __init__(self, own: CollectorRegistry, *, created: bool = False) -> None:
+    def __init__(
+        self,
+        own: CollectorRegistry,
+        meters: Mapping[str, Meter],
+        *,
+        guard: Guard,
+        watch: SeriesWatch,
+        created: bool = False,
+    ) -> None:
         self._own = own
+        self._guard = guard
+        self._watch = watch
+        self._meters = MeterBlocks(meters, created=created)
         self._created = created
+        self._tenants: Mapping[str, TenantBlocks] = {}
+        self._taking = asyncio.Lock()
+        self._packer = Packer()
 
-    def parts(
-        self, views: Sequence[TenantView], form: Form, now: Moment, keep: frozenset[str] | None = None
-    ) -> Sequence[bytes]:
-        """See `Page.parts`: one piece."""
-        families = (
-            TENANT_FAMILIES if keep is None else [family for family in TENANT_FAMILIES if _may_keep(family, keep)]
-        )
-        metrics = [*(_metric(family, views, now) for family in families), *self._own.collect()]
-        if not self._created:
-            metrics = [_without_created(metric) for metric in metrics]
-        if keep is not None:
-            metrics = [kept for metric in metrics if (kept := _only(metric, keep)).samples]
-        generate = generate_openmetrics if form is Form.OPENMETRICS else generate_text
-        return [generate(_Fixed(metrics))]
+    async def render(self, take: Callable[[], Sequence[TenantView]], now: Moment, wanted: Wanted) -> Rendered:
+        """See `Page.render`."""
+        pace = Pace()
+        async with self._taking:  # an older page must not undo what a newer one has rendered
+            views = take()
+            tenants = await self._within_limit(views, now, pace)
+        sections = self._sections(tenants, now, wanted)
+        own = page_of(self._own.collect(), wanted.form, wanted.keep, created=self._created)
+        if wanted.gzip:
+            return Rendered(await self._packer.pack(_named(sections, own, wanted.form), pace), views)
+        return Rendered([*await _plain(sections, pace), own], views)
 
+    async def _within_limit(self, views: Sequence[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:
+        shown = self._guard.limited(views)
+        tenants = await self._fresh(shown, now, pace)
+        dropped = await self._guard.adapt(shown, self._series(tenants), pace)
+        if dropped is not None:
+            tenants = await self._fresh(self._guard.limited(views), now, pace)
+        self._watch.series(self._series(tenants), self._guard.limit, dropped=max(0, dropped or 0))
+        return tenants
 
-@dataclass(frozen=True, slots=True)
-class _Fixed(Collector):
-    """Hands metrics that exist already to prometheus-client's renderers."""
+    async def _fresh(self, views: Sequence[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:
+        tenants = [
+            await render(view, now, self._tenants.get(view.tenant), pace, created=self._created) for view in views
+        ]
+        self._tenants = {blocks.view.tenant: blocks for blocks in tenants}
+        return tenants
 
-    metrics: Sequence[Metric]
+    def _series(self, tenants: Iterable[TenantBlocks]) -> int:
+        return sum([blocks.series for blocks in tenants]) + self._meters.series
 
-    def collect(self) -> Iterator[Metric]:
-        return iter(self.metrics)
-
-
-def _metric(family: TenantFamily, views: Iterable[TenantView], now: Moment) -> Metric:
-    base = family.name.removesuffix("_total") if family.type == "counter" else family.name
-    metric = Metric(base, family.help, family.type)
-    for view in filter(family.shown, views):
-        for row in family.rows(view, now):
-            labels = {"tenant": view.tenant, **dict(row.labels)}
-            metric.add_sample(family.name + row.suffix, labels, row.value, exemplar=_exemplar(row))
-            if row.created_s is not None:
-                metric.add_sample(f"{base}_created", labels, row.created_s)
-    return metric
-
-
-def _exemplar(row: Row) -> Exemplar | None:
-    if row.exemplar is None:
-        return None
-    return Exemplar({"job_id": row.exemplar.job_id}, row.exemplar.value, row.exemplar.at_s)
-
-
-def _without_created(metric: Metric) -> Metric:
-    """Leave out `_created` series, which double the counters."""
-    return _replaced(metric, [sample for sample in metric.samples if not sample.name.endswith("_created")])
+    def _sections(self, tenants: Sequence[TenantBlocks], now: Moment, wanted: Wanted) -> Iterator[Section]:
+        for sections in (tenant_sections(tenants, wanted.form, now), meter_sections(self._meters, wanted.form)):
+            for section in sections:
+                if wanted.keep is None:
+                    yield section
+                elif some := kept(section, wanted.keep):
+                    yield some
 
 
-def _may_keep(family: TenantFamily, keep: frozenset[str]) -> bool:
-    """Tell whether any name of `keep` can be one of the family's: each begins as that of the family does."""
-    return any(name.startswith(family.name.removesuffix("_total")) for name in keep)
+async def _plain(sections: Iterator[Section], pace: Pace) -> list[bytes]:
+    parts = []
+    for section in sections:
+        parts += [section.header, *(block for _, block in section.blocks), section.fresh]
+        await pace.did(len(section.blocks))
+    return parts
 
 
-def _only(metric: Metric, keep: frozenset[str]) -> Metric:
-    if metric.name in keep:
-        return metric
-    return _replaced(metric, [sample for sample in metric.samples if sample.name in keep])
-
-
-def _replaced(metric: Metric, samples: list) -> Metric:  # type: ignore[type-arg]  # prometheus-client's own type
-    other = Metric(metric.name, metric.documentation, metric.type, metric.unit)
-    other.samples = samples
-    return other
+def _named(sections: Iterator[Section], own: bytes, form: Form) -> Iterator[tuple[str, Blocks]]:
+    """Yield the page's blocks by the names under which what is made of them is remembered; no name for what is new."""
+    for section in sections:
+        yield f"{section.key} header {form.name}", [("", section.header)]
+        yield section.key, section.blocks
+        if section.fresh:
+            yield "", [("", section.fresh)]
+    yield "", [("", own)]

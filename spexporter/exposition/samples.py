@@ -4,12 +4,14 @@ Every function yields rows of (labels after `tenant`, in the family's order; val
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from spexporter.domain import counting
 from spexporter.domain.counting import Exemplar
+from spexporter.domain.family import Family
 from spexporter.domain.job import Job, JobState, Operation
+from spexporter.domain.meter import Meter
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
 
@@ -34,11 +36,15 @@ def _job_labels(job: Job) -> tuple[tuple[str, str], ...]:
     return (("operation", job.key.operation), ("job_id", job.key.job_id))
 
 
+def _charted(view: TenantView, now: Moment) -> Iterable[Job]:
+    return view.charted(stale=view.stale(now))
+
+
 def _per_job(value: Callable[[Job], float | None]) -> Callable[[TenantView, Moment], Iterator[Row]]:
     """Return a function that yields one row for each job of which `value` is known."""
 
     def rows(view: TenantView, now: Moment) -> Iterator[Row]:
-        for job in view.shown_jobs(now):
+        for job in _charted(view, now):
             if (known := value(job)) is not None:
                 yield Row(_job_labels(job), known)
 
@@ -54,25 +60,27 @@ job_last_observed = _per_job(lambda job: job.latest.observed_s if job.latest and
 job_max_age = _per_job(lambda job: job.watched.max_age_s)
 
 
-def _synced(job: Job) -> float | None:
+def synced(job: Job) -> float | None:
+    """Return whether cloud storage has what a job of Configuration Hub made, None where that is not told."""
     return None if job.hub is None or job.hub.synced is None else float(job.hub.synced)
 
 
-backup_synced = _per_job(_synced)
+backup_synced = _per_job(synced)
 
 
-def _result_read(job: Job) -> float | None:
+def result_read(job: Job) -> float | None:
+    """Return whether the result of an ended import was read, None for all other jobs."""
     if job.key.operation is not Operation.IMPORT or job.end_seen_s is None:
         return None
     return float(job.outcome is not None and job.outcome.read)
 
 
-import_result_read = _per_job(_result_read)
+import_result_read = _per_job(result_read)
 
 
 def job_state(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each job seen and each state."""
-    for job in view.shown_jobs(now):
+    for job in _charted(view, now):
         if job.state is not None:
             for state in JobState:
                 yield Row((*_job_labels(job), ("state", state)), float(job.state is state))
@@ -80,44 +88,45 @@ def job_state(view: TenantView, now: Moment) -> Iterator[Row]:
 
 def job_info(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each job; the only place where free text becomes a label, cut short."""
-    for job in view.shown_jobs(now):
-        preview = "unknown" if job.preview is None else str(job.preview).lower()
-        description = job.latest.description if job.latest else ""
-        facts = (
-            ("name", job.watched.name[:_LONGEST_LABEL]),
-            ("description", description[:_LONGEST_LABEL]),
-            ("source", job.watched.source),
-            ("preview", preview),
-        )
+    for job in _charted(view, now):
+        facts = zip(("name", "description", "source", "preview"), job_facts(job), strict=True)
         yield Row((*_job_labels(job), *facts), 1.0)
+
+
+def job_facts(job: Job) -> tuple[str, str, str, str]:
+    """Return name, description, source and preview of a job; free text is cut short."""
+    declared = "unknown" if job.preview is None else str(job.preview).lower()
+    description = job.latest.description if job.latest else ""
+    return job.watched.name[:_LONGEST_LABEL], description[:_LONGEST_LABEL], job.watched.source, declared
 
 
 def job_duration(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each job whose beginning is known; the only sample about tenants that changes by itself."""
-    for job in view.shown_jobs(now):
+    for job in _charted(view, now):
         if (elapsed_s := view.elapsed_s(job, now)) is not None:
             yield Row(_job_labels(job), elapsed_s)
 
 
 def import_messages(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each severity of each object type in each import's result that was read."""
-    for job in view.shown_jobs(now):
+    for job in _charted(view, now):
         for object_type, counts in (job.result.types if job.result else {}).items():
             by_severity = {"error": counts.errors, "warning": counts.warnings, "info": counts.infos}
             for severity, count in by_severity.items():
-                facts = (("object_type", object_type), ("severity", severity), ("preview", _preview(job)))
+                facts = (("object_type", object_type), ("severity", severity), ("preview", preview(job)))
                 yield Row((*_job_labels(job), *facts), count)
 
 
 def import_objects(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each object type in each import's result that was read."""
-    for job in view.shown_jobs(now):
+    for job in _charted(view, now):
         for object_type, counts in (job.result.types if job.result else {}).items():
-            facts = (("object_type", object_type), ("preview", _preview(job)))
+            facts = (("object_type", object_type), ("preview", preview(job)))
             yield Row((*_job_labels(job), *facts), counts.objects)
 
 
-def _preview(job: Job) -> str:
+def preview(job: Job) -> str:
+    """Return the label that tells a dry run from what changed something."""
     return str(bool(job.preview)).lower()
 
 
@@ -217,6 +226,7 @@ tenant_last_success = _per_tenant(lambda view: view.health.last_answer_s)
 tenant_throttled_until = _per_tenant(lambda view: view.health.throttled_until_s)
 tenant_credential_expiration = _per_tenant(lambda view: view.credential_expires_s)
 tenant_token_expiration = _per_tenant(lambda view: view.health.token_expires_s)
+tenant_clock_offset = _per_tenant(lambda view: view.health.clock_offset_s)
 
 
 def tenant_access(view: TenantView, now: Moment) -> Iterator[Row]:
@@ -232,7 +242,9 @@ def tenant_info(view: TenantView, now: Moment) -> Iterator[Row]:
     yield Row((("base_url", view.health.base_url), ("api_version", view.health.api_version or "unknown")), 1.0)
 
 
-def tenant_clock_offset(view: TenantView, now: Moment) -> Iterator[Row]:
-    """One row once an answer has told the tenant's time."""
-    if view.health.time is not None:
-        yield Row((), view.health.time.at(now.monotonic_s) - now.wall_s)
+def metered(family: Family, meter: Meter) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield labels after `tenant` and value of each series that a tenant's meter has of one of our own families."""
+    if family.name in meter.gauges:
+        yield (), float(meter.gauges[family.name]())
+    else:
+        yield from meter.counts(family.name).items()

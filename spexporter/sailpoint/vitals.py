@@ -26,6 +26,7 @@ class Vitals:
         self._set(last_answer_s=last_answer_s, last_answer_monotonic_s=now.monotonic_s - silent_s)
         if tenant_offset_s is not None:
             self._set(time=TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s))
+            self._set(clock_offset_s=tenant_offset_s)
         self._set(still_at_s=still_at_s)
 
     @property
@@ -45,6 +46,7 @@ class Vitals:
     def dated(self, date_s: float, *, sent_s: float, received_s: float) -> None:
         """Take note of an answer's `Date` header; the other two are monotonic seconds."""
         self._set(time=learn(self.health.time, date_s=date_s, sent_s=sent_s, received_s=received_s))
+        self._set(clock_offset_s=self.offset_s)
 
     def version(self, api_version: str) -> None:
         """Take note of the API version that the tenant has."""

@@ -37,10 +37,7 @@ def slower(name: str) -> Callable[[Config], Config]:
 
 
 def tokens(running: World, plan: TenantPlan) -> int:
-    found = running.telemetry.registry.get_sample_value(
-        "spexporter_api_requests_total", {"tenant": plan.name, "endpoint": "token", "code": "200"}
-    )
-    return int(found or 0)
+    return int(running.telemetry.meters[plan.name].counts("spexporter_api_requests_total").get(("token", "200"), 0))
 
 
 async def test_a_tenant_leaves_with_all_that_belongs_to_it_and_comes_back() -> None:

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
-from spexporter.exposition.page import CollectorPage
+from spexporter.exposition.page import BlockPage
 from spexporter.simulator import default_plans
 from spexporter.web.status import ago
 from tests.support.world import OPENMETRICS, World, world
@@ -115,7 +115,7 @@ async def test_the_page_can_be_limited_by_name() -> None:
 async def test_a_page_that_cannot_be_rendered_is_refused_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """500 and a log line: half a page would look like series that have ended."""
     async with world([PLAN]) as running:
-        with patch.object(CollectorPage, "parts", side_effect=RuntimeError("planted")):
+        with patch.object(BlockPage, "render", side_effect=RuntimeError("planted")):
             status, _, body = await raw(running)
         assert status == 500
         assert b"could not be rendered" in body
@@ -128,7 +128,7 @@ async def test_the_board_knows_what_was_served() -> None:
     async with world([PLAN]) as running:
         await running.advance(30)
         assert running.exporter.board.served_version("acme") == 0
-        with patch.object(CollectorPage, "parts", side_effect=RuntimeError("planted")):
+        with patch.object(BlockPage, "render", side_effect=RuntimeError("planted")):
             await raw(running)
         assert running.exporter.board.served_version("acme") == 0
         (view,) = running.exporter.board.snapshot()

@@ -28,8 +28,8 @@ from spexporter.domain.ports import Group, Terms
 from spexporter.domain.result import ImportResult, TypeCounts
 from spexporter.domain.tenanttime import Moment
 from spexporter.exposition.families import OWN_FAMILIES
-from spexporter.exposition.negotiate import Form
-from spexporter.exposition.page import CollectorPage
+from spexporter.exposition.guard import Guard
+from spexporter.exposition.page import BlockPage, Wanted
 from spexporter.ledger.lease import SoleOwner
 from spexporter.ledger.sql import SqlLedger, opened
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
@@ -276,7 +276,8 @@ class Life:
         )
         pulse = GroupPulse(GROUP, telemetry, Liveness([TENANT], clock.monotonic()), clock)
         self.poller = Poller(GROUP, lease=lease, clock=clock, pulse=pulse)
-        self._renderer = CollectorPage(telemetry.registry)
+        guard = Guard(limit=1_000_000)
+        self._renderer = BlockPage(telemetry.registry, telemetry.meters, guard=guard, watch=telemetry)
         self._watchlist = Watchlist()
         self._coming = synthetic_jobs(month.seed)
         self._listed: deque[SyntheticJob] = deque()
@@ -292,17 +293,18 @@ class Life:
             await self._hand_over(due)
             await self.advance(SOON_S)  # so that the page shows jobs that run
             if wave % waves_to_a_page == 0:
-                self.scrape()
+                await self.scrape()
             await self.advance(month.wave_s - SOON_S)
-        page = self.scrape()
+        page = await self.scrape()
         await self.settle()
         (view,) = self.board.snapshot()
         return Figures(number, len(view.state.jobs), self._path.stat().st_size, len(page), _resident())
 
-    def scrape(self) -> bytes:
+    async def scrape(self) -> bytes:
         """Render a page as Prometheus would get it; no counter on it may be lower than on the one before."""
-        views = self.board.snapshot()
-        page = b"".join(self._renderer.parts(views, Form.TEXT, Moment(self._clock.wall(), self._clock.monotonic())))
+        now = Moment(self._clock.wall(), self._clock.monotonic())
+        rendered = await self._renderer.render(self.board.snapshot, now, Wanted())
+        page, views = b"".join(rendered.parts), rendered.views
         for key, cell in views[0].state.totals.items():
             assert cell.published >= self._published.get(key, 0.0), f"{key} fell"
             self._published[key] = cell.published
@@ -373,7 +375,7 @@ async def lived(month: Month, path: Path, tell: Callable[[Figures], object] = la
             figures.append(await life.day(number))
             tell(figures[-1])
         await life.advance(LAST_RESULTS_S)
-        page = read(life.scrape())
+        page = read(await life.scrape())
         polling.cancel()
     return Lived(life.truth.jobs, life.tenant.asked.total(), figures, [*life.truth.differences(page), *_errors(page)])
 

@@ -60,7 +60,7 @@ def test_smallest_file_gets_all_defaults() -> None:
     assert tenant.secret.reveal() == "planted-secret"
     assert config.store == Store(Path("spexporter.db"), remember_counted_s=400 * DAY_S)
     assert config.counters == Counters(hold_s=120, created=False)
-    assert (config.limits, config.per_job_metrics) == (Limits(1000), True)
+    assert (config.limits, config.per_job_metrics) == (Limits(max_series=250_000, max_jobs_per_tenant=1000), True)
     assert (config.patterns, config.tenant_files, config.bad_files) == ((), (), ())
 
 
@@ -107,7 +107,7 @@ def test_keys_beside_the_tenants_hold_for_the_whole_program() -> None:
     config = load(GOOD / "everything.yaml", ENVIRON)
     assert config.store == Store(Path("memory of spexporter/counted.db"), remember_counted_s=30 * DAY_S)
     assert config.counters == Counters(hold_s=0, created=True)
-    assert (config.limits, config.per_job_metrics) == (Limits(max_jobs_per_tenant=7), False)
+    assert (config.limits, config.per_job_metrics) == (Limits(max_series=500, max_jobs_per_tenant=7), False)
     assert config.patterns == (str(GOOD / "tenants.d/*.yaml"),)
 
 

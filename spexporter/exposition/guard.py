@@ -1,0 +1,97 @@
+"""How many series a page may have, and which it leaves out where there would be more.
+
+Series of single jobs go, never those that tell how a tenant or its counters do: first those of the jobs that ended
+COMPLETE longest ago, then of jobs that ended otherwise or were not found, then of unfinished ones.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from spexporter.clock import Pace
+from spexporter.domain.job import Job, JobKey, JobState
+from spexporter.domain.view import TenantView
+from spexporter.exposition.joblines import series_of
+
+_SHARE = 0.95  # of the limit is shown once something is left out, so that jobs do not come and go with each page
+
+_NOTHING: AbstractSet[JobKey] = frozenset()
+
+
+class Guard:
+    """Knows which jobs pages leave out; they are shown again as soon as there is room."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._left_out: Mapping[str, AbstractSet[JobKey]] = {}
+        self._limited: Mapping[str, tuple[TenantView, TenantView]] = {}
+
+    def limited(self, views: Iterable[TenantView]) -> list[TenantView]:
+        """Return `views` without the jobs that are left out now; of the same view the same one."""
+        found = {view.tenant: (view, self._limit(view)) for view in views}
+        self._limited = {tenant: pair for tenant, pair in found.items() if pair[0] is not pair[1]}
+        return [shown for _, shown in found.values()]
+
+    def _limit(self, view: TenantView) -> TenantView:
+        left_out = self._left_out.get(view.tenant, _NOTHING)
+        if not left_out:
+            return view
+        before, shown = self._limited.get(view.tenant, (None, view))
+        if before is view and shown.left_out == left_out:
+            return shown
+        return replace(view, left_out=left_out)
+
+    async def adapt(self, views: Sequence[TenantView], series: int, pace: Pace) -> int | None:
+        """Leave more out where `views`, as `limited`, have too many series, or less where there is room again.
+
+        Return how many series fewer there are now, None where nothing has changed.
+        """
+        room = int(self.limit * _SHARE) - series
+        if series > self.limit:
+            return await self._leave_out(views, -room, pace)
+        if self._left_out and room > 0:
+            return await self._take_back(views, room, pace)
+        return None
+
+    async def _leave_out(self, views: Sequence[TenantView], excess: int, pace: Pace) -> int | None:
+        dropped, keys = 0, {view.tenant: set(view.left_out) for view in views}
+        jobs = [
+            job for view in views if view.per_job for job in view.state.jobs.values() if job.key not in view.left_out
+        ]
+        for job in sorted(jobs, key=_worth):
+            if dropped >= excess:
+                break
+            await pace.did(10)
+            keys[job.key.tenant].add(job.key)
+            dropped += series_of(job)
+        return self._keep(keys, dropped)
+
+    async def _take_back(self, views: Sequence[TenantView], room: int, pace: Pace) -> int | None:
+        """Show jobs again, the most wanted first; those that are there no more need not be remembered."""
+        left_out = [job for view in views for key in view.left_out if (job := view.state.jobs.get(key))]
+        keys = {job.key.tenant: set[JobKey]() for job in left_out}
+        back = 0
+        for job in sorted(left_out, key=_worth, reverse=True):
+            await pace.did(10)
+            if back + (series := series_of(job)) <= room:
+                back += series
+            else:
+                room = back  # what is worth less must not take its place
+                keys[job.key.tenant].add(job.key)
+        return self._keep(keys, -back)
+
+    def _keep(self, keys: Mapping[str, AbstractSet[JobKey]], dropped: int) -> int | None:
+        left_out = {tenant: frozenset(some) for tenant, some in keys.items() if some}
+        if left_out == self._left_out:
+            return None
+        self._left_out = left_out
+        return dropped
+
+
+def _worth(job: Job) -> tuple[int, float, str]:
+    """Rank jobs by how much somebody would miss them, least first."""
+    if job.end_seen_s is not None:
+        return int(job.state is not JobState.COMPLETE), job.end_seen_s, str(job.key)
+    if job.missing_s is not None:
+        return 1, job.missing_s, str(job.key)
+    return 2, 0.0, str(job.key)
