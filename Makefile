@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format e2e docs requirements clean
+.PHONY: help setup demo test coverage check format e2e docs dashboards requirements clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus package (promto
 
 docs: $(READY) ## Write the generated references anew
 	$(BIN)/python scripts/generate_docs.py
+
+dashboards: $(READY) ## Write Grafana's dashboards anew
+	$(BIN)/python -m scripts.dashboards
 
 requirements: $(READY) ## Pin anew, with hashes and without download addresses
 	$(PIN) pyproject.toml -o requirements.txt

@@ -215,6 +215,7 @@ async def world(
     lifecycle: bool = False,
     hub: bool = False,
     limits: str = "",
+    telemetry: CountedTelemetry | None = None,
     **simulator_options: object,
 ) -> AsyncIterator[World]:
     """Run simulator and exporter; `plant` are arguments of `Simulator.start` for jobs that exist from the beginning.
@@ -233,7 +234,7 @@ async def world(
     simulator = again.simulator if again else new
     for job in plant:
         simulator.start(**job)  # type: ignore[call-overload]
-    telemetry = CountedTelemetry()
+    telemetry = telemetry or CountedTelemetry()
     async with AsyncExitStack() as tenants_server:
         tenants_url = await tenants_server.enter_async_context(serving(simulator, port=port, ssl_context=tls))
         text = (
