@@ -129,7 +129,8 @@ WELL = Row(
         ),
         figure(
             "Last pause",
-            "How long ago the newest pause after a 429 ended; below 0 the tenant is being left alone right now.",
+            "How long ago the newest pause after a 429 ended. Orange within an hour of it, red while it lasts (below"
+            " 0).",
             age(ONE, "spconfig_tenant_throttled_until_timestamp_seconds", "tenant"),
             unit="s",
             steps=((0, RED), (0, ORANGE), (3600, GREEN)),

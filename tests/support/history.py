@@ -14,7 +14,9 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -111,7 +113,8 @@ async def lived(*, seed: int = 1, lasts_s: float = LASTS_S, start_s: float = STA
             telemetry=telemetry,
         ) as running:
             set_up_logs(LogLevel.INFO, LogFormat.LOGFMT, telemetry.count_log_line)
-            pages = await _scraped(running, story, folder, lasts_s)
+            with redirect_stderr(StringIO()):  # hundreds of lines that nobody will read; they are counted
+                pages = await _scraped(running, story, folder, lasts_s)
     return History(start_s, start_s + lasts_s, pages)
 
 

@@ -88,11 +88,27 @@ async def prometheus(target: str, folder: Path, *others: str) -> AsyncIterator[P
 
     It scrapes `others`, too, from the beginning: one where nothing listens yet is down until something does.
     """
+    async with _running(folder, SCRAPING.format(targets=json.dumps([target, *others]))) as running:
+        yield running
+
+
+@asynccontextmanager
+async def looking_back(folder: Path, *, lookback: str) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus on loopback that scrapes nothing; its data are in the folder `tsdb` of `folder` already.
+
+    `lookback` is how long a sample counts: blocks that were not scraped do not say where a series ended.
+    """
+    async with _running(folder, "global: {}\n", f"--query.lookback-delta={lookback}") as running:
+        yield running
+
+
+@asynccontextmanager
+async def _running(folder: Path, configuration: str, *more: str) -> AsyncIterator[Prometheus]:
     config = folder / "prometheus.yml"
-    config.write_text(SCRAPING.format(targets=json.dumps([target, *others])))
+    config.write_text(configuration)
     listen = f"127.0.0.1:{free_port()}"
     flags = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={listen}"]
-    async with started([tool("prometheus"), *flags], folder, name="prometheus") as program:
+    async with started([tool("prometheus"), *flags, *more], folder, name="prometheus") as program:
         await program.says("Server is ready")
         yield Prometheus(f"http://{listen}", program)
         assert (await program.end(signal.SIGTERM)).status == 0

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from scripts.dashboards import DASHBOARDS, FOLDER, Dashboard
+from tests.support.dashboards import committed, metrics
+from tests.support.promql import COMING, FAMILIES, FOREIGN
 
 
 @pytest.mark.parametrize(("path", "made"), [pytest.param(path, made, id=made.uid) for path, made in DASHBOARDS.items()])
@@ -19,3 +21,26 @@ def test_folder_has_no_other_dashboard() -> None:
     assert sorted(FOLDER.iterdir()) == sorted(DASHBOARDS)
     for path in DASHBOARDS:
         assert json.loads(path.read_text(encoding="utf-8"))["uid"] == path.stem
+
+
+def test_every_family_is_in_a_dashboard() -> None:
+    """What the exporter tells, somebody can see without writing a query."""
+    used = {name for dashboard in committed().values() for name in metrics(dashboard)}
+    assert FAMILIES.keys() - used == set()
+    assert used - FAMILIES.keys() - FOREIGN.keys() == COMING.keys(), "if it has come, delete it from COMING"
+
+
+def test_dashboards_need_no_rules() -> None:
+    """They work with an exporter and a Prometheus alone: names of what rules record have a colon."""
+    assert not [name for dashboard in committed().values() for name in metrics(dashboard) if ":" in name]
+
+
+@pytest.mark.parametrize("uid", committed())
+def test_annotations_are_placed_by_their_value(uid: str) -> None:
+    """Each marks the moment that a job ended, in milliseconds, and leaves out what happened before the time shown."""
+    annotations = committed()[uid]["annotations"]["list"]
+    assert annotations
+    for annotation in annotations:
+        assert annotation["useValueForTime"] == "on"
+        assert "1000 * " in annotation["expr"]
+        assert "> $__from" in annotation["expr"]
