@@ -134,7 +134,7 @@ _ALIVE = Row(
                 Column("Value #F", "files watched"),
                 Column("Value #G", "files bad", by_step(NONE_IS_BEST)),
             ),
-            height=5,
+            height=4,
         ),
     ),
 )
@@ -176,6 +176,7 @@ _POLLS = Row(
             Query(REPLICAS.rate("spexporter_api_requests_total", "code"), "{{code}}"),
             unit="reqps",
             stacked=True,
+            colors={"200": GREEN, "none": RED},
             width=8,
         ),
         chart(
@@ -228,6 +229,7 @@ _BUDGET = Row(
             Query(REPLICAS.rate("spexporter_rate_limit_wait_seconds_total", "tenant"), "{{tenant}}"),
             unit="s",
             width=8,
+            at_least=1,
         ),
         gauges(
             "Tenants with most failed looks",

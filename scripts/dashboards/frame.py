@@ -45,7 +45,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Marks in all charts; with `value_is_time` at the moment that the series has as its value, in milliseconds."""
+    """Marks in all charts, at the moments that the series have as their values, in milliseconds."""
 
     name: str
     color: str
@@ -53,7 +53,6 @@ class Marks:
     title: str
     text: str
     tags: str = ""
-    value_is_time: bool = True
     enabled: bool = True
 
 
@@ -170,5 +169,5 @@ def _annotation(marks: Marks) -> dict[str, object]:
         "tagKeys": marks.tags,
         "textFormat": marks.text,
         "titleFormat": marks.title,
-        "useValueForTime": "on" if marks.value_is_time else False,
+        "useValueForTime": True,
     }

@@ -167,7 +167,7 @@ _TIMELINE = Row(
             "Which state the tenant told when; nothing before the first answer.",
             Query(state_code(THIS), "state"),
             texts=STATE_TEXTS,
-            height=5,
+            height=4,
         ),
         chart(
             "Duration",
@@ -224,7 +224,7 @@ _RESULT = Row(
                 THIS.latest("spconfig_import_objects", "object_type"),
             ),
             (
-                Column("object_type", "object type"),
+                Column("object_type", "object type", wide(240)),
                 Column("Value #A", "errors", by_step(NONE_IS_GOOD)),
                 Column("Value #B", "warnings", by_step(NONE_IS_BEST)),
                 Column("Value #C", "infos"),

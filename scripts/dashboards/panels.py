@@ -134,8 +134,12 @@ def chart(
     bars: bool = False,
     stacked: bool = False,
     centered: bool = False,
+    at_least: float | None = None,
 ) -> Box:
-    """Return lines over time, or bars of what happened in each step; `steps` are drawn as lines."""
+    """Return lines over time, or bars of what happened in each step; `steps` are drawn as lines.
+
+    The axis reaches up to `at_least`, or more where there is more.
+    """
     legend = (
         common.VizLegendOptions()
         .show_legend(show_legend=True)
@@ -154,6 +158,8 @@ def chart(
         panel.axis_centered_zero(axis_centered_zero=True)
     else:
         panel.min(0)
+    if at_least is not None:
+        panel.axis_soft_max(at_least)
     if bars:
         panel.draw_style(options.GraphDrawStyle.BARS).interval("1m")
     if stacked or bars:
@@ -227,7 +233,7 @@ def gauges(
         .sizing(options.BarGaugeSizing.MANUAL)
         .min_viz_height(16)
         .max_viz_height(34)
-        .text(common.VizTextDisplayOptions().title_size(13).value_size(16))
+        .text(common.VizTextDisplayOptions().title_size(12).value_size(16))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .min(0)
     )

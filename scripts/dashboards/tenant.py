@@ -116,15 +116,22 @@ _JOBS = Row(
             width=8,
             colors=OPERATION_COLORS,
         ),
-        gauges(
+        rows(
             "How long complete jobs take",
             "What half (p50), and 95 of 100 (p95), of the complete jobs of late took at most, known after three; and"
             " the p95 of those that ended in the time shown, as near as the buckets of the histogram are.",
-            Query(
-                ONE.latest("spconfig_job_usual_duration_seconds", "operation, level"), "{{operation}} usual {{level}}"
+            (
+                ONE.latest("spconfig_job_usual_duration_seconds", "operation", where("level", "p50")),
+                ONE.latest("spconfig_job_usual_duration_seconds", "operation", where("level", "p95")),
+                f"histogram_quantile(0.95, {_RUNS}) > 0",
             ),
-            Query(f"histogram_quantile(0.95, {_RUNS})", "{{operation}} p95 now"),
-            unit="s",
+            (
+                Column("operation", "operation"),
+                Column("Value #A", "usual p50", {"unit": "dthms"} | wide(110)),
+                Column("Value #B", "usual p95", {"unit": "dthms"} | wide(110)),
+                Column("Value #C", "p95 now", {"unit": "dthms"} | wide(110)),
+            ),
+            sort="operation",
             width=8,
         ),
     ),
@@ -161,17 +168,27 @@ _IMPORTS = Row(
             Query(ONE.increase("spconfig_import_results_total", "outcome", RANGE), "{{outcome}}"),
             width=12,
         ),
-        gauges(
-            "Errors and warnings in the time shown",
-            "The object types with most of them, in results of imports that ended in the time shown.",
-            Query(
-                f"topk(8, {ONE.increase('spconfig_import_errors_total', 'object_type', RANGE)}"
-                f" + {ONE.increase('spconfig_import_warnings_total', 'object_type', RANGE)} > 0)",
-                "{{object_type}}",
+        rows(
+            "By object type, in the time shown",
+            "Errors, warnings and objects in the results of imports that ended in the time shown; previews do not"
+            " count. Types with none of them are left out.",
+            tuple(
+                f"{ONE.increase(name, 'object_type', RANGE)} > 0"
+                for name in (
+                    "spconfig_import_errors_total",
+                    "spconfig_import_warnings_total",
+                    "spconfig_imported_objects_total",
+                )
             ),
+            (
+                Column("object_type", "object type", wide(240)),
+                Column("Value #A", "errors", by_step(NONE_IS_GOOD, "none", 0)),
+                Column("Value #B", "warnings", by_step(NONE_IS_BEST, "none", 0)),
+                Column("Value #C", "objects", {"decimals": 0}),
+            ),
+            sort="errors",
+            descending=True,
             width=12,
-            steps=((0, ORANGE),),
-            no_value="none",
         ),
     ),
 )
@@ -272,6 +289,7 @@ _API = Row(
             Query(ONE.rate("spexporter_rate_limit_wait_seconds_total", "tenant"), "waiting"),
             unit="s",
             width=8,
+            at_least=1,
         ),
         chart(
             "The tenant's clock",

@@ -152,6 +152,44 @@ async def test_history_has_every_family(history: History) -> None:
     assert {name for name in FAMILIES if not shown & {name, f"{name}_bucket"}} == set()
 
 
+# What the figures of the overview must say at the end of the story, and why.
+FIGURES = {
+    "Tenants down": 1,  # globex-prod: its credential is refused
+    "Jobs stuck": 2,  # of acme-sandbox, and of initech-prod, which has run on while that was away
+    "Jobs failed": 6,  # an export, a halted and a cancelled import, a backup, an upload and a deploy
+    "Import errors": 22,  # 10, 4 and 4 of those that are planted, 4 of an everyday one
+    "Overdue": 2,  # backups: an old one of globex-prod, none ever of globex-sandbox
+    "Access refused": 0,  # initech-sandbox has left the configuration
+    "Jobs unfinished": 6,
+    "Not counted": 1,  # the lost result
+    "Not in cloud": 1,  # a backup of initech-prod
+    "Drafts waiting": 2,  # of acme-prod and globex-prod
+    "Ending soon": 1,  # the credential of globex-prod
+    "Throttled": 1,  # globex-sandbox
+    "Tenants": 5,
+}
+
+
+async def test_figures_of_the_overview_tell_what_has_happened(server: Prometheus, history: History) -> None:
+    """Each counts what the story says, and nothing else."""
+    values = shown({"tenant": ".+"}, history.start_s - BEFORE_S, history.end_s)
+    found = {}
+    for query in asked(committed()["spexporter-overview"]):
+        if (title := query.place.removesuffix(" A")) in FIGURES and query.kind == "instant":
+            ((_, value),) = (it["value"] for it in await answers(server, query, values, history.start_s, history.end_s))
+            found[title] = round(float(value))
+    assert found == FIGURES
+
+
+async def test_nothing_is_said_to_be_0_where_nothing_is_known(server: Prometheus, history: History) -> None:
+    """Before the first scrape no query of any dashboard has a result, as after the end of an exporter."""
+    begin_s, end_s = history.start_s - 4200.0, history.start_s - 3600.0
+    for dashboard in committed().values():
+        for values in chosen(dashboard):
+            for query in asked(dashboard):
+                assert await answers(server, query, shown(values, begin_s, end_s), begin_s, end_s) == [], query
+
+
 async def test_query_without_a_result_would_be_found(server: Prometheus, history: History) -> None:
     """Neither an empty result nor NaN alone passes for an answer, in whatever way the query is asked."""
     for expr in ('spconfig_tenant_up{tenant="nobody"}', "NaN * spconfig_tenant_up"):

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.dashboards import DASHBOARDS, FOLDER, Dashboard
 from tests.support.dashboards import committed, metrics
+from tests.support.modules import ROOT
 from tests.support.promql import COMING, FAMILIES, FOREIGN
 
 
@@ -37,10 +39,24 @@ def test_dashboards_need_no_rules() -> None:
 
 @pytest.mark.parametrize("uid", committed())
 def test_annotations_are_placed_by_their_value(uid: str) -> None:
-    """Each marks the moment that a job ended, in milliseconds, and leaves out what happened before the time shown."""
+    """Each marks a moment that a series has as its value, in milliseconds, unless it was before the time shown."""
     annotations = committed()[uid]["annotations"]["list"]
     assert annotations
     for annotation in annotations:
-        assert annotation["useValueForTime"] == "on"
+        assert annotation["useValueForTime"] is True
         assert "1000 * " in annotation["expr"]
         assert "> $__from" in annotation["expr"]
+
+
+def test_provisioning_fits_the_other_examples() -> None:
+    """Grafana reckons with the interval of the scrape example, and looks where the page on importing copies to."""
+    folder = ROOT / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources" / "spexporter.yaml").read_text(encoding="utf-8"))["datasources"]
+    (scrape,) = yaml.safe_load((ROOT / "prometheus" / "scrape.example.yml").read_text(encoding="utf-8"))[
+        "scrape_configs"
+    ]
+    assert source["type"] == "prometheus"
+    assert source["jsonData"]["timeInterval"] == scrape["scrape_interval"]
+    (provider,) = yaml.safe_load((folder / "dashboards" / "spexporter.yaml").read_text(encoding="utf-8"))["providers"]
+    assert f"*.json {provider['options']['path']}/" in (ROOT / "grafana" / "README.md").read_text(encoding="utf-8")
+    assert provider["allowUiUpdates"] is False

@@ -15,7 +15,7 @@ from spexporter.config import load
 from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
 from tests.support.modules import ROOT, read_modules
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "grafana" / "README.md"])
 OPERATIONS = ROOT / "docs" / "operations.md"
 LEVELS = {"exception": "error", "log": "any"}
 
