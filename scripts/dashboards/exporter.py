@@ -5,6 +5,7 @@ from scripts.dashboards.panels import (
     BLUE,
     GREEN,
     NONE_IS_BEST,
+    NOTHING,
     ORANGE,
     PURPLE,
     RED,
@@ -169,6 +170,7 @@ _POLLS = Row(
             Query(f"{REPLICAS.increase('spexporter_api_errors_total', 'reason', STEP)} > 0", "{{reason}}"),
             bars=True,
             width=8,
+            no_value=NOTHING,
         ),
         chart(
             "Requests by status",
@@ -236,7 +238,7 @@ _BUDGET = Row(
             "Looks that failed in the time shown, by tenant: the six with most.",
             Query(f"topk(6, {REPLICAS.increase('spexporter_api_errors_total', 'tenant', RANGE)} > 0)", "{{tenant}}"),
             steps=((0, ORANGE),),
-            no_value="none",
+            no_value=NOTHING,
         ),
         gauges(
             "Tenants with most requests",
@@ -288,7 +290,7 @@ _PAGES = Row(
             Query(f"{REPLICAS.increase('spexporter_unknown_values_total', 'field', RANGE)} > 0", "{{field}}"),
             steps=((0, YELLOW),),
             width=8,
-            no_value="none",
+            no_value=NOTHING,
         ),
         gauges(
             "Deprecated answers",
@@ -298,7 +300,7 @@ _PAGES = Row(
             ),
             steps=((0, ORANGE),),
             width=8,
-            no_value="none",
+            no_value=NOTHING,
         ),
     ),
 )

@@ -237,15 +237,13 @@ _RESULT = Row(
         ),
         gauges(
             "Errors by object type",
-            "Where the errors are. Nothing here is well, once the result was read.",
+            "Where the errors are. Not known until the result was read.",
             Query(
-                f"{THIS.latest('spconfig_import_messages', 'object_type', where('severity', 'error'))} > 0",
-                "{{object_type}}",
+                THIS.latest("spconfig_import_messages", "object_type", where("severity", "error")), "{{object_type}}"
             ),
             steps=((0, RED),),
             width=6,
             height=9,
-            no_value="none",
         ),
         gauges(
             "Objects by type",

@@ -26,6 +26,7 @@ from scripts.dashboards.queries import NEVER, STATE_CODES
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 NOT_KNOWN = "not known"
+NOTHING = "none, or not known"  # where a query leaves out what is 0
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY, PURPLE = "green", "yellow", "orange", "red", "blue", "#808080", "purple"
 
 STATE_COLORS = {
@@ -135,6 +136,7 @@ def chart(
     stacked: bool = False,
     centered: bool = False,
     at_least: float | None = None,
+    no_value: str = NOT_KNOWN,
 ) -> Box:
     """Return lines over time, or bars of what happened in each step; `steps` are drawn as lines.
 
@@ -166,7 +168,7 @@ def chart(
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
     if steps:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED))
-    _say(panel, title, description, unit=unit, steps=steps or PLAIN)
+    _say(panel, title, description, unit=unit, steps=steps or PLAIN, no_value=no_value)
     for name, color in (colors or {}).items():
         panel.override_by_name(name, [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})])
     panel.targets(_targets(queries))
@@ -183,7 +185,7 @@ def rows(
     height: int = 8,
     sort: str = "",
     descending: bool = False,
-    no_value: str = "-",
+    no_value: str = NOTHING,
     joined: str = "",
 ) -> Box:
     """Return a table: instant queries joined by the labels that they share; other fields than `columns` are left out.
@@ -209,8 +211,8 @@ def rows(
     organized = {"indexByName": order, "renameByName": titles, "excludeByName": {}}
     panel.with_transformation(DataTransformerConfig("organize", options=organized))
     for column in columns:
-        if column.config:
-            panel.override_by_name(column.title, [DynamicConfigValue(key, it) for key, it in column.config.items()])
+        config = {"noValue": "-"} | column.config
+        panel.override_by_name(column.title, [DynamicConfigValue(key, it) for key, it in config.items()])
     panel.targets(_targets([Query(expr) for expr in queries], instant=True, as_table=True))
     return Box(panel, width, height)
 

@@ -6,6 +6,7 @@ from scripts.dashboards.panels import (
     GREEN,
     NONE_IS_BEST,
     NONE_IS_GOOD,
+    NOTHING,
     OPERATION_COLORS,
     ORANGE,
     RED,
@@ -146,6 +147,7 @@ _IMPORTS = Row(
             Query(f"{ONE.increase('spconfig_import_errors_total', 'object_type', STEP)} > 0", "{{object_type}}"),
             bars=True,
             width=8,
+            no_value=NOTHING,
         ),
         chart(
             "Warnings by object type",
@@ -153,6 +155,7 @@ _IMPORTS = Row(
             Query(f"{ONE.increase('spconfig_import_warnings_total', 'object_type', STEP)} > 0", "{{object_type}}"),
             bars=True,
             width=8,
+            no_value=NOTHING,
         ),
         chart(
             "Objects by type",
@@ -160,6 +163,7 @@ _IMPORTS = Row(
             Query(f"{ONE.increase('spconfig_imported_objects_total', 'object_type', STEP)} > 0", "{{object_type}}"),
             bars=True,
             width=8,
+            no_value=NOTHING,
         ),
         gauges(
             "What became of results",
@@ -266,6 +270,7 @@ _API = Row(
             unit="reqps",
             stacked=True,
             width=8,
+            no_value=NOTHING,
         ),
         chart(
             "Looks that failed",
@@ -274,6 +279,7 @@ _API = Row(
             Query(f"{ONE.increase('spexporter_api_errors_total', 'reason', STEP)} > 0", "{{reason}}"),
             bars=True,
             width=8,
+            no_value=NOTHING,
         ),
         chart(
             "Rate limit window",
@@ -327,7 +333,7 @@ _API = Row(
             ),
             steps=((0, ORANGE),),
             width=8,
-            no_value="none",
+            no_value=NOTHING,
         ),
     ),
 )

@@ -120,6 +120,16 @@ def panel_thresholds(dashboard: Json) -> Iterator[str]:
             yield f"{panel['title']}: the description says nothing of {' and '.join(sorted(bad))}"
 
 
+def panel_no_value(dashboard: Json) -> Iterator[str]:
+    """An empty panel says what that means: nobody knows; or that there may be none, where its query leaves out 0."""
+    for panel in panels(dashboard):
+        said = panel.get("fieldConfig", {}).get("defaults", {}).get("noValue")
+        if panel["type"] != "text" and said in {None, "", "No data"}:
+            yield f"{panel['title']} does not say what it means to be empty"
+        elif any(re.search(r"> 0\)?$", target["expr"]) for target in panel.get("targets", ())) and "none" not in said:
+            yield f"{panel['title']} leaves out what is 0, and then says: {said}"
+
+
 def target_ref_ids(dashboard: Json) -> Iterator[str]:
     """Each query of a panel has a letter of its own: Grafana shows only one of those that share it."""
     for panel in panels(dashboard):
@@ -260,6 +270,7 @@ RULES: dict[str, Rule] = {
         panel_core,
         panel_places,
         panel_thresholds,
+        panel_no_value,
         target_ref_ids,
         target_promql,
         target_rate_interval,

@@ -89,6 +89,18 @@ BREAKS: list[tuple[str, str, Break, str]] = [
     ("panel_places", "over", lambda it: panel(it, "table")["gridPos"].update(y=0), "lies on"),
     ("panel_places", "edge", lambda it: panel(it, "table")["gridPos"].update(x=1), "hangs over the edge"),
     ("panel_thresholds", "unsaid", lambda it: panel(it).update(description="Tenants."), "says nothing of red"),
+    (
+        "panel_no_value",
+        "unsaid",
+        lambda it: panel(it)["fieldConfig"]["defaults"].pop("noValue"),
+        "does not say what it means to be empty",
+    ),
+    (
+        "panel_no_value",
+        "0 is not known",
+        asking(f"{UP} > 0", "timeseries"),
+        "leaves out what is 0, and then says: not known",
+    ),
     ("target_ref_ids", "empty", lambda it: panel(it)["targets"][0].update(refId=""), "['']"),
     (
         "target_ref_ids",
