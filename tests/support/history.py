@@ -13,7 +13,7 @@ import math
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
@@ -133,13 +133,8 @@ async def _scraped(running: World, story: Story, folder: Path, lasts_s: float) -
     return pages
 
 
-def series(lines: Iterable[str]) -> set[str]:
-    """Return the names of all samples in lines of `open_metrics`."""
-    return {line.partition("{")[0] for line in lines if not line.startswith("#")}
-
-
 def main() -> None:
-    """Write a history that ends now."""
+    """Write a history into a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a data folder for Prometheus; what is there goes")
     parser.add_argument("--seed", type=int, default=1)
