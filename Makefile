@@ -48,7 +48,7 @@ e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus package (promto
 	$(BIN)/python -m pytest tests/e2e -n 2 -p no:cacheprovider
 
 docs: $(READY) ## Write the generated references anew
-	$(BIN)/python scripts/generate_docs.py
+	$(BIN)/python -m scripts.generate_docs
 
 dashboards: $(READY) ## Write Grafana's dashboards anew
 	$(BIN)/python -m scripts.dashboards

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write the generated reference pages: `make docs`. A test says when a committed page is stale."""
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +9,7 @@ from typer.core import TyperArgument, TyperOption
 from typer.main import get_group
 from typer.models import ParameterInfo
 
+from scripts.example_page import example_lines
 from spexporter.cli.main import app
 from spexporter.config.schema import Schema, file_schema
 from spexporter.domain.counting import RUN_BUCKETS_S, RUN_SECONDS
@@ -217,13 +217,17 @@ def configuration() -> str:
 
 def metrics() -> str:
     """Return the reference of all metric families and of the labels whose values are a closed set."""
+    examples = example_lines((*TENANT_FAMILIES, *OWN_FAMILIES))
     sections = [
         _METRICS_HEAD,
+        "## Questions about tenants and their jobs\n",
+        _questions(TENANT_FAMILIES),
+        "## Questions about the exporter itself\n",
+        _questions(OWN_FAMILIES),
         "## Tenants and their jobs\n",
-        _families(TENANT_FAMILIES),
-        f"Buckets of `{RUN_SECONDS}`, in seconds: {', '.join(map(str, RUN_BUCKETS_S))}.\n",
+        *(_family(family, examples[family.name]) for family in TENANT_FAMILIES),
         "## The exporter itself\n",
-        _families(OWN_FAMILIES),
+        *(_family(family, examples[family.name]) for family in OWN_FAMILIES),
         "## Values of labels\n",
         "Labels that are not listed here have whatever value the configuration or the tenant gives them.\n",
     ]
@@ -258,9 +262,16 @@ def cli() -> str:
     return "\n".join(sections)
 
 
-def _families(families: Sequence[Family]) -> str:
-    rows = ((f"`{it.name}`", it.type, ", ".join(f"`{label}`" for label in it.labels), it.help) for it in families)
-    return _rows(("name", "type", "labels", "meaning"), rows)
+def _questions(families: Sequence[Family]) -> str:
+    return _rows(("question", "answered by"), ((it.question, f"[`{it.name}`](#{it.name})") for it in families))
+
+
+def _family(family: Family, example: str) -> str:
+    facts = [f"{family.type.capitalize()}; labels: {', '.join(f'`{label}`' for label in family.labels) or 'none'}"]
+    if family.name == RUN_SECONDS:
+        facts.append(f"buckets, in seconds: {', '.join(map(str, RUN_BUCKETS_S))}")
+    title = f"### `{family.name}`\n\n**{family.question}**"
+    return f"{title}\n\n{family.help}\n\n{'; '.join(facts)}.\n\n```text\n{example}\n```\n"
 
 
 def _values(values: Iterable[str], meanings: dict[Any, str]) -> str:

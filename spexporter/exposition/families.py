@@ -34,6 +34,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         (*_JOB, "state"),
         "State of a job: 1 for the present state, 0 for all others. Absent before the first answer.",
         samples.job_state,
+        question="Which jobs are running now, and which have failed?",
     ),
     TenantFamily(
         "spconfig_job_info",
@@ -41,6 +42,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         (*_JOB, "name", "description", "source", "preview"),
         "Facts about a job, always 1. source says who named its id; preview is unknown until the result was read.",
         samples.job_info,
+        question="What is this job called, and who told the exporter of it?",
     ),
     TenantFamily(
         "spconfig_job_duration_seconds",
@@ -48,6 +50,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "How long a job has run by the tenant's clock (standing still while the tenant is not up), or took.",
         samples.job_duration,
+        question="How long has this job been running, or how long did it take?",
     ),
     TenantFamily(
         "spconfig_job_created_timestamp_seconds",
@@ -55,6 +58,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "When the job was started, as the API tells.",
         samples.job_created,
+        question="When did this job start?",
     ),
     TenantFamily(
         "spconfig_job_modified_timestamp_seconds",
@@ -62,6 +66,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "When the job was last changed, as the API tells.",
         samples.job_modified,
+        question="Does this job still get on, or has nothing changed for long?",
     ),
     TenantFamily(
         "spconfig_job_completed_timestamp_seconds",
@@ -69,6 +74,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "When the job ended: `completed` of the API, else `modified` as it was when the end was first seen.",
         samples.job_completed,
+        question="When did this job end?",
     ),
     TenantFamily(
         "spconfig_job_expiration_timestamp_seconds",
@@ -76,6 +82,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "Until when the tenant keeps the job's artefacts, as the API tells.",
         samples.job_expiration,
+        question="Until when can this job's result still be downloaded from SailPoint?",
     ),
     TenantFamily(
         "spconfig_job_end_seen_timestamp_seconds",
@@ -83,6 +90,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "When this exporter first saw the job's final state.",
         samples.job_end_seen,
+        question="Which jobs have ended since I last looked?",
     ),
     TenantFamily(
         "spconfig_job_last_observed_timestamp_seconds",
@@ -90,6 +98,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "When the tenant last answered about this job; stands still once the job has ended.",
         samples.job_last_observed,
+        question="How old is what is shown of this running job?",
     ),
     TenantFamily(
         "spconfig_job_max_age_seconds",
@@ -97,6 +106,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "After this long a job that still runs counts as stuck; from max_age in the configuration.",
         samples.job_max_age,
+        question="How long may this job run before somebody should look?",
     ),
     TenantFamily(
         "spconfig_import_messages",
@@ -104,6 +114,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         (*_JOB, "object_type", "severity", "preview"),
         "Messages in this import's result, by severity: error, warning or info.",
         samples.import_messages,
+        question="What did this import complain about, and for which object types?",
     ),
     TenantFamily(
         "spconfig_import_objects",
@@ -111,6 +122,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         (*_JOB, "object_type", "preview"),
         "Objects that this import created or updated.",
         samples.import_objects,
+        question="How much did this import change, and of what?",
     ),
     TenantFamily(
         "spconfig_import_result_read",
@@ -118,6 +130,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "Whether the result of this ended import was downloaded and understood (1) or not, or not yet (0).",
         samples.import_result_read,
+        question="Is it known what this import did?",
     ),
     TenantFamily(
         counting.IMPORT_ERRORS,
@@ -125,6 +138,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "object_type"),
         "Errors in the results of ended imports; each import once, previews not.",
         samples.cells(counting.IMPORT_ERRORS, "object_type"),
+        question="Do imports bring errors, in which tenants and object types, and since when?",
     ),
     TenantFamily(
         counting.IMPORT_WARNINGS,
@@ -132,6 +146,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "object_type"),
         "Warnings in the results of ended imports; each import once, previews not.",
         samples.cells(counting.IMPORT_WARNINGS, "object_type"),
+        question="Do imports bring more warnings than usual?",
     ),
     TenantFamily(
         counting.IMPORTED_OBJECTS,
@@ -139,6 +154,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "object_type"),
         "Objects that ended imports created or updated; each import once, previews not.",
         samples.cells(counting.IMPORTED_OBJECTS, "object_type"),
+        question="How much do imports change over the weeks?",
     ),
     TenantFamily(
         counting.IMPORT_RESULTS,
@@ -146,6 +162,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "outcome"),
         "What became of the results of ended imports; each import has exactly one outcome.",
         samples.cells(counting.IMPORT_RESULTS, "outcome"),
+        question="Is there an import of which nobody knows what it did?",
     ),
     TenantFamily(
         "spconfig_jobs",
@@ -153,6 +170,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "operation", "state"),
         "Watched jobs by state; UNOBSERVED before the first answer, and once the tenant was silent for max_staleness.",
         samples.jobs,
+        question="How many jobs wait, run, have failed or cannot be found in each tenant?",
     ),
     TenantFamily(
         counting.JOBS_FINISHED,
@@ -160,6 +178,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "operation", "state"),
         "Jobs that ended, by final state; each job once, previews included.",
         samples.cells(counting.JOBS_FINISHED, "operation", "state"),
+        question="How many jobs succeed, fail and are cancelled over time?",
     ),
     TenantFamily(
         counting.RUN_SECONDS,
@@ -167,6 +186,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "operation"),
         "How long jobs took that ended COMPLETE and whose beginning and end are known.",
         samples.run_seconds,
+        question="Do jobs take longer than they used to?",
     ),
     TenantFamily(
         "spconfig_job_usual_duration_seconds",
@@ -174,6 +194,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "operation", "level"),
         "How long COMPLETE jobs of late took: half of them (p50), or 95 of 100 (p95), took at most this.",
         samples.usual_duration,
+        question="How long does a job like this one usually take?",
     ),
     TenantFamily(
         "spconfig_last_success_timestamp_seconds",
@@ -182,6 +203,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         "End of the newest COMPLETE job that did all it is for: for imports a result without errors, no preview; no"
         " backup that is partial, another tenant's or made for an import.",
         samples.last_success,
+        question="How old is the newest good backup, export or import?",
     ),
     TenantFamily(
         "spconfig_last_success_objects",
@@ -189,6 +211,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "operation"),
         "Objects in the backup or upload of spconfig_last_success_timestamp_seconds, where the API tells.",
         samples.last_success_objects,
+        question="Is the newest backup as large as those before, or has it shrunk?",
     ),
     TenantFamily(
         "spconfig_expected_interval_seconds",
@@ -196,6 +219,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "operation"),
         "How often a success is expected; from expect in the configuration.",
         samples.expected_interval,
+        question="How often must this succeed, so that the last success is not too old?",
     ),
     TenantFamily(
         "spconfig_backup_synced",
@@ -203,6 +227,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         _JOB,
         "Whether cloud storage has what this job of Configuration Hub made; absent where the API does not tell.",
         samples.backup_synced,
+        question="Is this backup also where it survives the loss of the tenant?",
     ),
     TenantFamily(
         "spconfig_drafts_pending_approval",
@@ -210,6 +235,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "Drafts of Configuration Hub that wait for approval.",
         samples.drafts_pending,
+        question="Does somebody have to approve anything?",
     ),
     TenantFamily(
         "spconfig_drafts_oldest_pending_timestamp_seconds",
@@ -217,6 +243,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "Since when the first of these waits, where a comment on it tells.",
         samples.drafts_oldest_pending,
+        question="How long has the oldest draft been waiting for its approval?",
     ),
     TenantFamily(
         "spconfig_tenant_up",
@@ -224,6 +251,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "Whether the tenant answers: 0 after no answer, 5xx, an unreadable answer or a refused credential.",
         samples.tenant_up,
+        question="Does the tenant answer?",
     ),
     TenantFamily(
         "spconfig_tenant_access",
@@ -231,6 +259,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "endpoint"),
         "Whether the credential may use this endpoint; absent until tried.",
         samples.tenant_access,
+        question="May the credential do what the exporter needs, or is a scope missing?",
     ),
     TenantFamily(
         "spconfig_tenant_info",
@@ -238,6 +267,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant", "base_url", "api_version"),
         "Facts about a tenant, always 1. api_version is unknown while it is being found out.",
         samples.tenant_info,
+        question="Which address and API version does the exporter talk to?",
     ),
     TenantFamily(
         "spconfig_tenant_last_success_timestamp_seconds",
@@ -245,6 +275,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "When the tenant last gave a good answer.",
         samples.tenant_last_success,
+        question="How old is all that is shown of this tenant?",
     ),
     TenantFamily(
         "spconfig_tenant_throttled_until_timestamp_seconds",
@@ -252,6 +283,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "End of the newest pause after a 429; absent before the first.",
         samples.tenant_throttled_until,
+        question="Does SailPoint tell the exporter to slow down, and until when?",
     ),
     TenantFamily(
         "spconfig_tenant_token_expiration_timestamp_seconds",
@@ -259,6 +291,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "When the present access token expires; it is renewed before.",
         samples.tenant_token_expiration,
+        question="Are access tokens renewed in time?",
     ),
     TenantFamily(
         "spconfig_tenant_credential_expiration_timestamp_seconds",
@@ -266,6 +299,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "When the personal access token itself ends, as credential_expires says or the API; absent if never.",
         samples.tenant_credential_expiration,
+        question="By when must somebody make a new personal access token?",
     ),
     TenantFamily(
         "spconfig_tenant_clock_offset_seconds",
@@ -273,6 +307,7 @@ TENANT_FAMILIES: tuple[TenantFamily, ...] = (
         ("tenant",),
         "The tenant's clock minus ours, from the Date header of its answers.",
         samples.tenant_clock_offset,
+        question="Is one of the two clocks wrong?",
     ),
 )
 
@@ -287,110 +322,161 @@ OWN_FAMILIES: tuple[Family, ...] = (
         "counter",
         ("tenant", "endpoint", "code"),
         "HTTP exchanges with tenants by status code; none when no whole answer came.",
+        question="What is asked of SailPoint how often, and what does it answer?",
     ),
-    Family("spexporter_api_errors_total", "counter", ("tenant", "reason"), "Looks at tenants that failed, by reason."),
+    Family(
+        "spexporter_api_errors_total",
+        "counter",
+        ("tenant", "reason"),
+        "Looks at tenants that failed, by reason.",
+        question="Why do looks at this tenant fail?",
+    ),
     Family(
         "spexporter_api_request_duration_seconds",
         "histogram",
         ("endpoint",),
         "How long exchanges with tenants took, time spent waiting for budget not included.",
+        question="Does SailPoint answer more slowly than usual?",
     ),
     Family(
         "spexporter_api_deprecated_responses_total",
         "counter",
         ("tenant", "endpoint"),
         "Answers that carry the header X-Deprecated: true.",
+        question="Will SailPoint soon switch off something that the exporter uses?",
     ),
     Family(
         "spexporter_rate_limit_requests",
         "gauge",
         ("tenant",),
         "Places taken in the present rate limit window of the tenant's client id and API version.",
+        question="How much of the rate limit is in use now?",
     ),
     Family(
         "spexporter_rate_limit_allowed_requests",
         "gauge",
         ("tenant",),
         "Places that we allow ourselves in one rate limit window.",
+        question="How much of the rate limit may the exporter use now, after a 429 also less?",
     ),
     Family(
         "spexporter_rate_limit_wait_seconds_total",
         "counter",
         ("tenant",),
         "Time that requests waited for a place in the rate limit window.",
+        question="Is the rate limit too small for so many jobs?",
     ),
     Family(
         "spexporter_poll_lateness_seconds",
         "histogram",
         (),
         "How late looks at tenants start against their due time.",
+        question="Does the exporter look when it should, or is it overloaded?",
     ),
     Family(
         "spexporter_polls_skipped_total",
         "counter",
         ("reason",),
         "Looks put off: no budget, the tenant is in trouble, or it is another replica's.",
+        question="Why was something not looked at when it was due?",
     ),
     Family(
         "spexporter_scheduler_heartbeat_timestamp_seconds",
         "gauge",
         (),
         "When the slowest of the schedulers last showed that it is alive.",
+        question="Does the exporter still work, or does it only serve old values?",
     ),
     Family(
         "spexporter_config_last_reload_successful",
         "gauge",
         (),
         "Whether the configuration was read without a mistake the last time.",
+        question="Is the configuration that I wrote the one in use?",
     ),
     Family(
         "spexporter_config_last_reload_success_timestamp_seconds",
         "gauge",
         (),
         "When the configuration was last read without a mistake.",
+        question="Since when is the present configuration in use?",
     ),
     Family(
         "spexporter_config_hash",
         "gauge",
         (),
         "48 bits of a digest of the configuration file: equal numbers, equal files.",
+        question="Do all exporters have the same configuration?",
     ),
-    Family("spexporter_watched_files", "gauge", (), "Files of jobs and of tenants that are watched for changes."),
+    Family(
+        "spexporter_watched_files",
+        "gauge",
+        (),
+        "Files of jobs and of tenants that are watched for changes.",
+        question="Does the exporter see the files that should be there?",
+    ),
     Family(
         "spexporter_watched_files_bad",
         "gauge",
         (),
         "Files of jobs and of tenants that cannot be used as they are now; what they said when they were good goes on.",
+        question="Is there a file with a mistake, of which what it said before goes on?",
     ),
     Family(
         "spexporter_store_up",
         "gauge",
         (),
         "Whether the store can be read and written; while it cannot, counters stand still and nothing else does.",
+        question="Is what was counted safe on disk?",
     ),
-    Family("spexporter_store_errors_total", "counter", ("op",), "Failures to read or write the store."),
+    Family(
+        "spexporter_store_errors_total",
+        "counter",
+        ("op",),
+        "Failures to read or write the store.",
+        question="Does the store fail now and then?",
+    ),
     Family(
         "spexporter_unknown_values_total",
         "counter",
         ("field",),
         "API values that this version does not know, by field of the answer.",
+        question="Does SailPoint say things that this version does not understand?",
     ),
-    Family("spexporter_log_messages_total", "counter", ("level",), "Log lines by level."),
+    Family(
+        "spexporter_log_messages_total",
+        "counter",
+        ("level",),
+        "Log lines by level.",
+        question="Is there something in the log that I should read?",
+    ),
     Family(
         "spexporter_build_info",
         "gauge",
         ("version", "revision", "pythonversion"),
         "The running program, always 1.",
+        question="Which version runs where?",
     ),
-    Family("spexporter_series", "gauge", (), "Series about tenants on the page, limits.max_series applied."),
     Family(
-        "spexporter_series_limit", "gauge", (), "Series about tenants that a page may have; from limits.max_series."
+        "spexporter_series",
+        "gauge",
+        (),
+        "Series about tenants on the page, limits.max_series applied.",
+        question="How large has the page become?",
+    ),
+    Family(
+        "spexporter_series_limit",
+        "gauge",
+        (),
+        "Series about tenants that a page may have; from limits.max_series.",
+        question="How large may the page become?",
     ),
     Family(
         "spexporter_series_dropped_total",
         "counter",
         ("reason",),
         "Series of single jobs that pages left out because they would have had more than limits.max_series.",
+        question="Are there jobs that the page does not show?",
     ),
 )
 

@@ -19,12 +19,6 @@ FOREIGN = {
     "process_open_fds": "gauge",
     "process_max_fds": "gauge",
 }
-# Families that the table of families will have; delete what it has.
-COMING = {
-    "spexporter_series": "gauge",
-    "spexporter_series_limit": "gauge",
-    "spexporter_series_dropped_total": "counter",
-}
 TARGET_LABELS = {"job", "instance"}
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
@@ -54,7 +48,7 @@ class Selector:
         """The type of the family, None where there is no such family."""
         family = FAMILIES.get(self.family)
         if family is None:
-            return (FOREIGN | COMING).get(self.metric)
+            return FOREIGN.get(self.metric)
         return "counter" if family.type == "histogram" else family.type
 
     @property
