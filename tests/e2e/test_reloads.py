@@ -1,8 +1,8 @@
 """The configuration of a daemon at work changes again and again, in every way there is, and nobody else notices.
 
 `SPEXPORTER_RELOADS=500` is the full form, with 200 jobs at any time, which takes some minutes; show its figures with
-`-s`, and raise pytest's own limit with `-o faulthandler_timeout=3600`. Of twenty scrapes a second one asks for the
-whole page and the others for counters.
+`-s`, and raise pytest's own limit with `-o faulthandler_timeout=3600`. All of the twenty scrapes a second ask for the
+whole page.
 """
 
 import os
