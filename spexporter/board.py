@@ -32,8 +32,12 @@ class LatestViews:
         """See `Board.snapshot`."""
         return [self._views[tenant] for tenant in sorted(self._views)]
 
-    def begin_page(self) -> Sequence[TenantView]:
+    def begin_page(self, tenant: str | None = None) -> Sequence[TenantView]:
         """See `Board.begin_page`."""
+        if tenant is not None:
+            view = self._views.get(tenant)
+            self._shown |= {tenant: view} if view else {}
+            return [view] if view else []
         self._shown = dict(self._views)
         return self.snapshot()
 

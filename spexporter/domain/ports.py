@@ -198,8 +198,8 @@ class Board(Protocol):
         """Return all views, ordered by tenant, as of one instant."""
         ...
 
-    def begin_page(self) -> Sequence[TenantView]:
-        """Return the same for a page of metrics, and take note that one begins to show it."""
+    def begin_page(self, tenant: str | None = None) -> Sequence[TenantView]:
+        """Return the same for a page of metrics, and take note that one begins to show it; or that of one tenant."""
         ...
 
     def served(self, versions: Mapping[str, int], at_s: float) -> None:

@@ -4,7 +4,7 @@ Series of single jobs go, never those that tell how a tenant or its counters do:
 COMPLETE longest ago, then of jobs that ended otherwise or were not found, then of unfinished ones.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -15,8 +15,6 @@ from spexporter.exposition.joblines import series_of
 
 _SHARE = 0.95  # of the limit is shown once something is left out, so that jobs do not come and go with each page
 
-_NOTHING: AbstractSet[JobKey] = frozenset()
-
 
 class Guard:
     """Knows which jobs pages leave out; they are shown again as soon as there is room."""
@@ -24,22 +22,18 @@ class Guard:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._left_out: Mapping[str, AbstractSet[JobKey]] = {}
-        self._limited: Mapping[str, tuple[TenantView, TenantView]] = {}
+        self._limited: dict[str, tuple[TenantView, TenantView]] = {}
 
-    def limited(self, views: Iterable[TenantView]) -> list[TenantView]:
-        """Return `views` without the jobs that are left out now; of the same view the same one."""
-        found = {view.tenant: (view, self._limit(view)) for view in views}
-        self._limited = {tenant: pair for tenant, pair in found.items() if pair[0] is not pair[1]}
-        return [shown for _, shown in found.values()]
-
-    def _limit(self, view: TenantView) -> TenantView:
-        left_out = self._left_out.get(view.tenant, _NOTHING)
+    def limited(self, view: TenantView) -> TenantView:
+        """Return `view` without the jobs that are left out now; of the same view the same one."""
+        left_out = self._left_out.get(view.tenant)
         if not left_out:
             return view
         before, shown = self._limited.get(view.tenant, (None, view))
-        if before is view and shown.left_out == left_out:
-            return shown
-        return replace(view, left_out=left_out)
+        if before is not view or shown.left_out != left_out:
+            shown = replace(view, left_out=left_out)
+            self._limited[view.tenant] = view, shown
+        return shown
 
     async def adapt(self, views: Sequence[TenantView], series: int, pace: Pace) -> int | None:
         """Leave more out where `views`, as `limited`, have too many series, or less where there is room again.
@@ -85,6 +79,7 @@ class Guard:
         if left_out == self._left_out:
             return None
         self._left_out = left_out
+        self._limited = {tenant: pair for tenant, pair in self._limited.items() if tenant in left_out}
         return dropped
 
 

@@ -38,14 +38,16 @@ class MeterBlocks:
         """How many series there are, `_created` ones not included."""
         return sum([meter.series for meter in self._meters.values()])
 
-    def of(self, family: Family, form: Form) -> Shown:
-        """Return what all meters have of a family."""
+    def of(self, family: Family, form: Form, only: str | None = None) -> Shown:
+        """Return what all meters have of a family, or that of one tenant."""
+        tenants = self._meters if only is None else [only] if only in self._meters else []
         if family.type == "gauge":
-            lines = [line for tenant, meter in self._meters.items() for line in _lines(family, tenant, meter)]
+            lines = [line for tenant in tenants for line in _lines(family, tenant, self._meters[tenant])]
             return Shown((), "".join(lines).encode())
         before = self._known.get((family.name, form), {})
-        known = {tenant: self._of(family, form, tenant, before.get(tenant)) for tenant in self._meters}
-        self._known[family.name, form] = known
+        known = {tenant: self._of(family, form, tenant, before.get(tenant)) for tenant in tenants}
+        if only is None:
+            self._known[family.name, form] = known
         blocks = [(tenant, it.block) for tenant, it in known.items() if it.block]
         return Shown(blocks, created=[(tenant, it.created) for tenant, it in known.items() if it.created])
 

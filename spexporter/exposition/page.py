@@ -23,14 +23,19 @@ from spexporter.exposition.meterblocks import MeterBlocks
 from spexporter.exposition.negotiate import Form
 from spexporter.exposition.pack import Blocks, Packer
 from spexporter.exposition.sections import Section, kept, meter_sections, tenant_sections
+from spexporter.exposition.text import END
 
 
 class Wanted(NamedTuple):
-    """How a page is asked for; `keep` limits it to families or samples so named."""
+    """How a page is asked for; `keep` limits it to families or samples so named.
+
+    That of one `tenant` has what belongs to it and nothing else.
+    """
 
     form: Form = Form.TEXT
     gzip: bool = False
     keep: frozenset[str] | None = None
+    tenant: str | None = None
 
 
 class Rendered(NamedTuple):
@@ -77,7 +82,7 @@ class BlockPage:
         self._watch = watch
         self._meters = MeterBlocks(meters, created=created)
         self._created = created
-        self._tenants: Mapping[str, TenantBlocks] = {}
+        self._tenants: dict[str, TenantBlocks] = {}
         self._taking = asyncio.Lock()
         self._packer = Packer()
 
@@ -86,34 +91,45 @@ class BlockPage:
         pace = Pace()
         async with self._taking:  # an older page must not undo what a newer one has rendered
             views = take()
-            tenants = await self._within_limit(views, now, pace)
+            if wanted.tenant is None:
+                tenants = await self._within_limit(views, now, pace)
+            else:
+                tenants = await self._fresh(map(self._guard.limited, views), now, pace)
         sections = self._sections(tenants, now, wanted)
-        own = page_of(self._own.collect(), wanted.form, wanted.keep, created=self._created)
+        rest = END if wanted.form is Form.OPENMETRICS else b""
+        if wanted.tenant is None:
+            rest = page_of(self._own.collect(), wanted.form, wanted.keep, created=self._created)
         if wanted.gzip:
-            return Rendered(await self._packer.pack(_named(sections, own, wanted.form), pace), views)
-        return Rendered([*await _plain(sections, pace), own], views)
+            named = _named(sections, rest, wanted.form)
+            if wanted.tenant is not None:  # what is remembered is that of whole pages
+                named = (("", blocks) for _, blocks in named)
+            return Rendered(await self._packer.pack(named, pace), views)
+        return Rendered([*await _plain(sections, pace), rest], views)
 
     async def _within_limit(self, views: Sequence[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:
-        shown = self._guard.limited(views)
+        shown = [*map(self._guard.limited, views)]
         tenants = await self._fresh(shown, now, pace)
         dropped = await self._guard.adapt(shown, self._series(tenants), pace)
         if dropped is not None:
-            tenants = await self._fresh(self._guard.limited(views), now, pace)
+            tenants = await self._fresh(map(self._guard.limited, views), now, pace)
+        self._tenants = {blocks.view.tenant: blocks for blocks in tenants}
         self._watch.series(self._series(tenants), self._guard.limit, dropped=max(0, dropped or 0))
         return tenants
 
-    async def _fresh(self, views: Sequence[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:
-        tenants = [
-            await render(view, now, self._tenants.get(view.tenant), pace, created=self._created) for view in views
-        ]
-        self._tenants = {blocks.view.tenant: blocks for blocks in tenants}
+    async def _fresh(self, views: Iterable[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:
+        tenants = []
+        for view in views:
+            blocks = await render(view, now, self._tenants.get(view.tenant), pace, created=self._created)
+            self._tenants[view.tenant] = blocks
+            tenants.append(blocks)
         return tenants
 
     def _series(self, tenants: Iterable[TenantBlocks]) -> int:
         return sum([blocks.series for blocks in tenants]) + self._meters.series
 
     def _sections(self, tenants: Sequence[TenantBlocks], now: Moment, wanted: Wanted) -> Iterator[Section]:
-        for sections in (tenant_sections(tenants, wanted.form, now), meter_sections(self._meters, wanted.form)):
+        meters = meter_sections(self._meters, wanted.form, wanted.tenant)
+        for sections in (tenant_sections(tenants, wanted.form, now), meters):
             for section in sections:
                 if wanted.keep is None:
                     yield section

@@ -42,10 +42,10 @@ def tenant_sections(tenants: Sequence[TenantBlocks], form: Form, now: Moment) ->
             yield Section(f"{name} created", family, created_header(family), created)
 
 
-def meter_sections(meters: MeterBlocks, form: Form) -> Iterator[Section]:
-    """Yield what our own meters show by tenant, in the order of the table."""
+def meter_sections(meters: MeterBlocks, form: Form, tenant: str | None) -> Iterator[Section]:
+    """Yield what our own meters show of all tenants, or of one, in the order of the table."""
     for family in METERED_FAMILIES:
-        shown = meters.of(family, form)
+        shown = meters.of(family, form, tenant)
         yield Section(f"{family.name} {form.name}", family, header(family, form), shown.blocks, shown.fresh)
         if shown.created:
             yield Section(f"{family.name} created", family, created_header(family), shown.created)

@@ -1,6 +1,8 @@
-"""`GET /metrics`."""
+"""`GET /metrics`, `GET /probe` for one tenant, and `GET /sd`, which names them all."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -15,10 +17,11 @@ from spexporter.exposition.page import Page, Wanted
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _GROUP = 128 * 1024  # bytes that are sent at once
+_SENT_WITHIN_S = 120.0  # longer than any scrape may take: scrape_timeout is at most the interval, a minute as a rule
 
 
 class MetricsPage:
-    """Serves the page of metrics: a whole one, or 500."""
+    """Serves the page of metrics, and that of one tenant: a whole one, or 500."""
 
     def __init__(self, board: Board, page: Page, clock: Clock) -> None:
         self._board = board
@@ -27,11 +30,35 @@ class MetricsPage:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Render what the board holds now, in the form and encoding that the client prefers."""
+        return await self._answer(request)
+
+    async def probe(self, request: web.Request) -> web.StreamResponse:
+        """Render what belongs to one tenant, named by `?tenant=`; 404 for one that there is not."""
+        tenant = request.query.get("tenant")
+        if tenant is None:
+            return web.Response(status=400, text="Which tenant? Ask for /probe?tenant=NAME; /sd lists all of them.\n")
+        if all(view.tenant != tenant for view in self._board.snapshot()):
+            return web.Response(status=404, text="There is no such tenant here; /sd lists all of them.\n")
+        return await self._answer(request, tenant)
+
+    async def targets(self, request: web.Request) -> web.Response:
+        """Name each tenant as a target, as Prometheus' http_sd_configs reads them."""
+        targets = [
+            {
+                "targets": [request.host],
+                "labels": {"__metrics_path__": "/probe", "__param_tenant": view.tenant},
+            }
+            for view in self._board.snapshot()
+        ]
+        return web.json_response(targets, headers={"Cache-Control": "no-store"})
+
+    async def _answer(self, request: web.Request, tenant: str | None = None) -> web.StreamResponse:
         form, gzip = choose_form(_joined(request, "Accept")), accepts_gzip(_joined(request, "Accept-Encoding"))
         keep = frozenset(request.query.getall("name[]", [])) or None
         now = Moment(self._clock.wall(), self._clock.monotonic())
+        take = partial(self._board.begin_page, tenant)
         try:
-            rendered = await self._page.render(self._board.begin_page, now, Wanted(form, gzip, keep))
+            rendered = await self._page.render(take, now, Wanted(form, gzip, keep, tenant))
         except Exception:  # half a page would look like series that have ended
             log.exception("page_failed")
             return web.Response(status=500, text="The page of metrics could not be rendered; see the log.\n")
@@ -41,26 +68,42 @@ class MetricsPage:
         response = web.StreamResponse(headers=headers)
         response.content_length = sum(map(len, rendered.parts))
         await response.prepare(request)
-        if request.method != "HEAD":
-            await _send(response, rendered.parts)
-        await response.write_eof()
-        if request.method != "HEAD" and shows_counters(keep):
+        if request.method == "HEAD":
+            await response.write_eof()
+        elif await _sent(request, response, rendered.parts) and shows_counters(keep):
             self._board.served({view.tenant: view.version for view in rendered.views}, now.wall_s)
         return response
 
 
-async def _send(response: web.StreamResponse, parts: Iterable[bytes]) -> None:
-    """Send many small pieces as few larger ones, and let others run between them."""
+async def _sent(request: web.Request, response: web.StreamResponse, parts: Iterable[bytes]) -> bool:
+    """Send a page, and tell whether all of it went; who takes too long to read it is cut off."""
+    try:
+        async with asyncio.timeout(_SENT_WITHIN_S):
+            for group in _groups(parts):
+                await response.write(group)
+                await Pace(turn=1).did(1)
+            await response.write_eof()
+    except TimeoutError:
+        log.warning("page_cut_off", after_s=_SENT_WITHIN_S, peer=request.remote)
+        if request.transport is not None:
+            request.transport.abort()
+        return False
+    except ConnectionError:  # whoever asked has gone: nobody here can mend that
+        return False
+    return True
+
+
+def _groups(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Join many small pieces to fewer larger ones."""
     group: list[bytes] = []
-    size, pace = 0, Pace(turn=1)
+    size = 0
     for part in parts:
         group.append(part)
         size += len(part)
         if size >= _GROUP:
-            await response.write(b"".join(group))
+            yield b"".join(group)
             group, size = [], 0
-            await pace.did(1)
-    await response.write(b"".join(group))
+    yield b"".join(group)
 
 
 def shows_counters(keep: frozenset[str] | None) -> bool:

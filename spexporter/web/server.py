@@ -51,6 +51,8 @@ def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: R
     """Return the application with all routes."""
     app = web.Application(middlewares=[in_json])
     app.router.add_get("/metrics", metrics.handle)
+    app.router.add_get("/probe", metrics.probe)
+    app.router.add_get("/sd", metrics.targets)
     app.router.add_get("/-/healthy", probes.healthy)
     app.router.add_get("/-/ready", probes.ready)
     app.router.add_get("/", status.handle)
