@@ -15,7 +15,7 @@ class Pace:
     One unit is about a microsecond's work; others wait for at most `turn` of them, and what takes more in one piece.
     """
 
-    def __init__(self, turn: int = 2_000) -> None:
+    def __init__(self, turn: int = 1_000) -> None:
         self._turn = turn
         self._done = 0
 

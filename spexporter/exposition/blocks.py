@@ -3,25 +3,49 @@
 import operator
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from spexporter.clock import Pace
-from spexporter.domain.job import seconds_between
+from spexporter.domain.job import JobKey, seconds_between
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
-from spexporter.exposition import joblines
 from spexporter.exposition.cells import cell_lines
 from spexporter.exposition.families import TENANT_FAMILIES, TenantFamily
-from spexporter.exposition.joblines import LINES, Lines, Running, ShownJob
+from spexporter.exposition.joblines import (
+    JOB_FAMILIES,
+    JobFamily,
+    Labels,
+    Running,
+    Values,
+    charted,
+    labels_of,
+    running,
+)
 from spexporter.exposition.text import labelled, number
 
 DURATION = "spconfig_job_duration_seconds"
 _JOBS_AT_ONCE = 1000  # before others may run
 
-# A tenant's families by what they show: single jobs, counters, and all the rest, which is little.
+# A tenant's families by what they show: single jobs, counters, its health, its jobs by state, and the rest.
 _COUNTED = [family.name for family in TENANT_FAMILIES if family.type != "gauge"]
-_PLAIN = [family for family in TENANT_FAMILIES if family.type == "gauge" and family.name not in LINES]
+_PLAIN = [family for family in TENANT_FAMILIES if family.type == "gauge" and family.name not in JOB_FAMILIES]
+_BY_STATE = [family for family in _PLAIN if family.name == "spconfig_jobs"]
+_HEALTH = [family for family in _PLAIN if family.name.startswith("spconfig_tenant_")]
+_REST = [family for family in _PLAIN if family not in _BY_STATE and family not in _HEALTH]
 
 Blocks = Mapping[str, bytes]
+
+
+class ShownJobs(NamedTuple):
+    """The jobs that have series of their own: their labels, and the values of each family; and those that run."""
+
+    keys: Sequence[JobKey]
+    labels: Labels
+    values: Mapping[str, Values]
+    running: Sequence[Running]
+
+
+_NO_JOBS = ShownJobs((), (), {}, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +53,7 @@ class TenantBlocks:
     """One tenant's blocks by family, all of one `view`; what is empty is absent.
 
     `openmetrics` are those that differ from `text`, and `created` the `_created` series that text keeps apart.
-    `running` are the jobs whose durations grow. `series` is how many there are in all, `_created` not included.
+    `jobs` are what the blocks of single jobs were made of. `series` is how many there are in all without `_created`.
     """
 
     view: TenantView
@@ -37,16 +61,17 @@ class TenantBlocks:
     text: Blocks
     openmetrics: Blocks
     created: Blocks
-    running: tuple[Running, ...]
+    jobs: ShownJobs
     series: int
 
     def durations(self, now: Moment) -> bytes:
         """Return the lines that change by themselves: how long unfinished jobs have run by now."""
-        if not self.running:
+        if not self.jobs.running:
             return b""
         now_s = self.view.health.tenant_now_s(now)
         lines = [
-            f"{DURATION}{{{labels}}} {number(seconds_between(began_s, now_s))}\n" for labels, began_s in self.running
+            f"{DURATION}{{{labels}}} {number(seconds_between(began_s, now_s))}\n"
+            for labels, began_s in self.jobs.running
         ]
         return "".join(lines).encode()
 
@@ -58,42 +83,59 @@ async def render(
     stale = view.stale(now)
     if before is not None and before.view is view and before.stale == stale:
         return before
-    rendering = _Rendering(before, pace)
-    if before is not None and before.stale == stale and _same_jobs(before.view, view):
-        rendering.take_over(LINES)
-        running = before.running
-    else:
-        jobs = joblines.shown(view, stale=stale)
-        running = joblines.running(jobs)
-        await rendering.jobs(jobs)
-    if before is not None and before.view.state.totals == view.state.totals:
-        rendering.take_over(_COUNTED)
-    else:
-        await rendering.counters(view, created=created)
-    await rendering.rest(view, now)
-    series = sum(block.count(b"\n") for block in rendering.text.values()) + len(running)
-    return TenantBlocks(view, stale, rendering.text, rendering.openmetrics, rendering.created, running, series)
-
-
-def _same_jobs(one: TenantView, other: TenantView) -> bool:
-    """Whether two views show the same of single jobs; a job that has changed is another object."""
-    if one.per_job is not other.per_job or one.left_out != other.left_out:
-        return False
-    ours, theirs = one.state.jobs, other.state.jobs
-    return ours is theirs or (len(ours) == len(theirs) and all(map(operator.is_, ours.values(), theirs.values())))
+    rendering = _Rendering(view, now, before, pace)
+    jobs = await rendering.jobs(stale=stale)
+    await rendering.counters(created=created)
+    await rendering.rest(stale=stale)
+    return TenantBlocks(
+        view=view,
+        stale=stale,
+        text=rendering.text,
+        openmetrics=rendering.openmetrics,
+        created=rendering.created,
+        jobs=jobs,
+        series=sum(block.count(b"\n") for block in rendering.text.values()) + len(jobs.running),
+    )
 
 
 class _Rendering:
     """The blocks of one view while they are being made."""
 
-    def __init__(self, before: TenantBlocks | None, pace: Pace) -> None:
+    def __init__(self, view: TenantView, now: Moment, before: TenantBlocks | None, pace: Pace) -> None:
         self.text: dict[str, bytes] = {}
         self.openmetrics: dict[str, bytes] = {}
         self.created: dict[str, bytes] = {}
+        self._view = view
+        self._now = now
         self._before = before
         self._pace = pace
 
-    def take_over(self, names: Iterable[str]) -> None:
+    async def jobs(self, *, stale: bool) -> ShownJobs:
+        """Render the families of single jobs, but for durations that grow."""
+        before = self._before.jobs if self._before else _NO_JOBS
+        jobs = charted(self._view, stale=stale)
+        same = len(jobs) == len(before.keys) and all(map(operator.is_, [job.key for job in jobs], before.keys))
+        labels = before.labels if same else labels_of(self._view.tenant, jobs)
+        pairs = [(job, job.latest) for job in jobs]
+        values: dict[str, Values] = {}
+        for name, family in JOB_FAMILIES.items():
+            values[name] = family.values(pairs)
+            if same and values[name] == before.values.get(name):
+                self._take_over([name])
+            else:
+                parts = [part async for part in self._lines(family, labels, values[name])]
+                self._put(name, b"".join(parts))
+            await self._pace.did(len(jobs) // 10)
+        keys = before.keys if same else [job.key for job in jobs]
+        return ShownJobs(keys, labels, values, running(labels, jobs))
+
+    async def _lines(self, family: JobFamily, labels: Labels, values: Values) -> AsyncIterator[bytes]:
+        for start in range(0, len(labels), _JOBS_AT_ONCE):
+            some = slice(start, start + _JOBS_AT_ONCE)
+            yield family.lines(labels[some], values[some]).encode()
+            await self._pace.did(len(labels[some]) // 2)
+
+    def _take_over(self, names: Iterable[str]) -> None:
         """Keep the blocks of these families."""
         if self._before is None:
             return
@@ -102,19 +144,12 @@ class _Rendering:
         for kept, blocks in zip(mine, theirs, strict=True):
             kept |= {name: blocks[name] for name in names if name in blocks}
 
-    async def jobs(self, jobs: Sequence[ShownJob]) -> None:
-        """Render the families of single jobs, but for durations that grow."""
-        for name, lines in LINES.items():
-            self._put(name, b"".join([part async for part in self._parts(lines, jobs)]))
-
-    async def _parts(self, lines: Lines, jobs: Sequence[ShownJob]) -> AsyncIterator[bytes]:
-        for start in range(0, len(jobs), _JOBS_AT_ONCE):
-            some = jobs[start : start + _JOBS_AT_ONCE]
-            yield lines(some).encode()
-            await self._pace.did(len(some) // 2)
-
-    async def counters(self, view: TenantView, *, created: bool) -> None:
+    async def counters(self, *, created: bool) -> None:
         """Render counters and histograms."""
+        view = self._view
+        if self._before and self._before.view.state.totals == view.state.totals:
+            self._take_over(_COUNTED)
+            return
         for name, lines in cell_lines(view.tenant, view.state.totals, created=created).items():
             text, openmetrics = "".join(lines.text), "".join(lines.openmetrics)
             self._put(name, text.encode())
@@ -124,12 +159,22 @@ class _Rendering:
                 self.created[name] = "".join(lines.created).encode()
         await self._pace.did(len(view.state.totals))
 
-    async def rest(self, view: TenantView, now: Moment) -> None:
-        """Render all other families."""
-        for family in _PLAIN:
-            if family.shown(view):
-                self._put(family.name, plain_lines(family, view, now).encode())
+    async def rest(self, *, stale: bool) -> None:
+        """Render all other families, as far as what they show may have changed."""
+        old = self._before.view if self._before else None
+        same = old is not None and self._before is not None and self._before.stale == stale
+        self._plain(_HEALTH, same=old is not None and _health(old) == _health(self._view))
+        self._plain(_BY_STATE, same=same and old is not None and _by_state(old) == _by_state(self._view))
+        self._plain(_REST, same=same and old is not None and _rest(old) == _rest(self._view))
         await self._pace.did(len(_PLAIN))
+
+    def _plain(self, families: Sequence[TenantFamily], *, same: bool) -> None:
+        if same:
+            self._take_over([family.name for family in families])
+            return
+        for family in families:
+            if family.shown(self._view):
+                self._put(family.name, plain_lines(family, self._view, self._now).encode())
 
     def _put(self, name: str, block: bytes) -> None:
         if not block:
@@ -137,6 +182,20 @@ class _Rendering:
         known = self._before.text.get(name) if self._before else None
         # The same bytes are the same object, so that what was compressed of them can be used again.
         self.text[name] = known if known == block else block
+
+
+# What the families of `_HEALTH`, `_BY_STATE` and `_REST` are made of.
+def _health(view: TenantView) -> tuple[object, ...]:
+    return view.health, view.credential_expires_s
+
+
+def _by_state(view: TenantView) -> list[object]:
+    return [(job.key, job.latest and job.latest.state, job.left) for job in view.state.jobs.values()]
+
+
+def _rest(view: TenantView) -> tuple[object, ...]:
+    state = view.state
+    return state.successes, state.success_objects, state.usual, state.drafts, view.expect
 
 
 def plain_lines(family: TenantFamily, view: TenantView, now: Moment) -> str:

@@ -1,178 +1,151 @@
 """The lines of single jobs, which are most of a large page: written at once, without rows in between.
 
-`samples` says the same in the plain way; tests hold one against the other. Each function takes the jobs that a tenant
-shows, each with its labels as text and its latest observation, and returns all lines of one family.
+`samples` says the same in the plain way; tests hold one against the other. For each family there are the values that
+its lines are made of, one for each job, and how the lines are made: as long as the values of a tenant's jobs are what
+they were, so are the lines.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from spexporter.domain.job import Job, JobState, Observation
+from spexporter.domain.job import Job, JobState, Observation, WatchedJob
+from spexporter.domain.result import ImportResult
 from spexporter.domain.view import TenantView
 from spexporter.exposition import samples
-from spexporter.exposition.text import escaped, number
+from spexporter.exposition.text import escaped
 
-ShownJob = tuple[str, Job, Observation | None]
-Lines = Callable[[Sequence[ShownJob]], str]
-
-
-def shown(view: TenantView, *, stale: bool) -> list[ShownJob]:
-    """Return the jobs that have series of their own, with their labels: ids and tenants' names need no escapes."""
-    if not view.per_job:
-        return []
-    head = f'tenant="{view.tenant}",operation="'
-    return [
-        (f'{head}{job.key.operation}",job_id="{job.key.job_id}"', job, job.latest) for job in view.charted(stale=stale)
-    ]
+Pairs = Sequence[tuple[Job, Observation | None]]
+Values = Sequence[Any]  # of one family, a value for each job, None where it has no line
+Labels = Sequence[str]
 
 
-def _state_pieces(present: JobState) -> tuple[str, ...]:
+class JobFamily(NamedTuple):
+    """How the values of jobs are read, each with its latest observation, and written with the labels of each job."""
+
+    values: Callable[[Pairs], Values]
+    lines: Callable[[Labels, Values], str]
+
+
+def charted(view: TenantView, *, stale: bool) -> list[Job]:
+    """Return the jobs that have series of their own."""
+    return list(view.charted(stale=stale)) if view.per_job else []
+
+
+def labels_of(tenant: str, jobs: Sequence[Job]) -> Labels:
+    """Return the labels of each job as text; ids and tenants' names need no escapes."""
+    head = f'tenant="{tenant}",operation="'
+    return [f'{head}{job.key.operation}",job_id="{job.key.job_id}"' for job in jobs]
+
+
+def _gauge(name: str) -> Callable[[Labels, Values], str]:
+    """Return what writes a family of which each job has at most one series."""
+    head = f"{name}{{"
+
+    def lines(labels: Labels, values: Values) -> str:
+        pairs = zip(labels, values, strict=True)
+        return "".join([f"{head}{its}}} {value!r}\n" for its, value in pairs if value is not None])
+
+    return lines
+
+
+def _pieces(present: JobState) -> tuple[str, ...]:
     """Return a job's lines of `spconfig_job_state`, cut where its labels belong."""
     head = "spconfig_job_state{"
     tails = [f',state="{state}"}} {float(state is present)}\n' for state in JobState]
     return (head, *(tail + head for tail in tails[:-1]), tails[-1])
 
 
-_STATE_PIECES = {state: _state_pieces(state) for state in JobState}
+_PIECES = {state: _pieces(state) for state in JobState}
 
 
-def _state(jobs: Sequence[ShownJob]) -> str:
-    return "".join([labels.join(_STATE_PIECES[latest.state]) for labels, _, latest in jobs if latest is not None])
+def _states(labels: Labels, values: Values) -> str:
+    return "".join([its.join(_PIECES[state]) for its, state in zip(labels, values, strict=True) if state is not None])
 
 
-def _info(jobs: Sequence[ShownJob]) -> str:
-    return "".join([f"spconfig_job_info{{{labels},{_facts(job)}}} 1.0\n" for labels, job, _ in jobs])
+def _facts(pairs: Pairs) -> Values:
+    return [(job.watched, "" if it is None else it.description, job.preview) for job, it in pairs]
 
 
-def _facts(job: Job) -> str:
-    facts = samples.job_facts(job)
-    return f'name="{escaped(facts[0])}",description="{escaped(facts[1])}",source="{facts[2]}",preview="{facts[3]}"'
+def _infos(labels: Labels, values: Values) -> str:
+    return "".join([_info(its, *facts) for its, facts in zip(labels, values, strict=True)])
 
 
-def _created(jobs: Sequence[ShownJob]) -> str:
-    head = "spconfig_job_created_timestamp_seconds{"
-    return "".join(
-        [f"{head}{labels}}} {it.created_s!r}\n" for labels, _, it in jobs if it and it.created_s is not None]
-    )
+def _info(labels: str, watched: WatchedJob, description: str, preview: bool | None) -> str:  # noqa: FBT001 - three values
+    facts = samples.facts_of(watched, description, preview)
+    free = f'name="{escaped(facts[0])}",description="{escaped(facts[1])}"'
+    return f'spconfig_job_info{{{labels},{free},source="{facts[2]}",preview="{facts[3]}"}} 1.0\n'
 
 
-def _modified(jobs: Sequence[ShownJob]) -> str:
-    head = "spconfig_job_modified_timestamp_seconds{"
-    return "".join(
-        [f"{head}{labels}}} {it.modified_s!r}\n" for labels, _, it in jobs if it and it.modified_s is not None]
-    )
+def _results(pairs: Pairs) -> Values:
+    return [None if job.result is None else (job.result, samples.preview(job)) for job, _ in pairs]
 
 
-def _expiration(jobs: Sequence[ShownJob]) -> str:
-    head = "spconfig_job_expiration_timestamp_seconds{"
-    return "".join(
-        [f"{head}{labels}}} {it.expires_s!r}\n" for labels, _, it in jobs if it and it.expires_s is not None]
-    )
+def _messages(labels: Labels, values: Values) -> str:
+    return "".join([_messages_of(its, *value) for its, value in zip(labels, values, strict=True) if value is not None])
 
 
-def _last_observed(jobs: Sequence[ShownJob]) -> str:
-    head = "spconfig_job_last_observed_timestamp_seconds{"
-    return "".join([f"{head}{labels}}} {it.observed_s!r}\n" for labels, _, it in jobs if it and it.raw_state])
-
-
-def _completed(jobs: Sequence[ShownJob]) -> str:
-    head = "spconfig_job_completed_timestamp_seconds{"
-    return "".join([f"{head}{labels}}} {job.ended_s!r}\n" for labels, job, _ in jobs if job.ended_s is not None])
-
-
-def _end_seen(jobs: Sequence[ShownJob]) -> str:
-    head = "spconfig_job_end_seen_timestamp_seconds{"
-    return "".join([f"{head}{labels}}} {job.end_seen_s!r}\n" for labels, job, _ in jobs if job.end_seen_s is not None])
-
-
-def _max_age(jobs: Sequence[ShownJob]) -> str:
-    head = "spconfig_job_max_age_seconds{"
-    return "".join(
-        [
-            f"{head}{labels}}} {number(age_s)}\n"
-            for labels, job, _ in jobs
-            if (age_s := job.watched.max_age_s) is not None
-        ]
-    )
-
-
-def _took(jobs: Sequence[ShownJob]) -> str:
-    """Return the durations of ended jobs; those of running ones are `running`."""
-    head = "spconfig_job_duration_seconds{"
-    return "".join(
-        [
-            f"{head}{labels}}} {took_s!r}\n"
-            for labels, job, _ in jobs
-            if job.end_seen_s is not None and (took_s := job.duration_s) is not None
-        ]
-    )
-
-
-def _messages(jobs: Sequence[ShownJob]) -> str:
-    return "".join([_messages_of(labels, job) for labels, job, _ in jobs if job.result is not None])
-
-
-def _messages_of(labels: str, job: Job) -> str:
-    preview = samples.preview(job)
+def _messages_of(labels: str, result: ImportResult, preview: str) -> str:
     lines = []
-    for object_type, counts in job.result.types.items() if job.result else ():
-        head = f'spconfig_import_messages{{{labels},object_type="{escaped(object_type)}",preview="{preview}",severity='
+    for kind, counts in result.types.items():
+        head = f'spconfig_import_messages{{{labels},object_type="{escaped(kind)}",preview="{preview}",severity='
         lines.append(
             f'{head}"error"}} {counts.errors}\n{head}"warning"}} {counts.warnings}\n{head}"info"}} {counts.infos}\n'
         )
     return "".join(lines)
 
 
-def _objects(jobs: Sequence[ShownJob]) -> str:
-    return "".join([_objects_of(labels, job) for labels, job, _ in jobs if job.result is not None])
+def _objects(labels: Labels, values: Values) -> str:
+    return "".join([_objects_of(its, *value) for its, value in zip(labels, values, strict=True) if value is not None])
 
 
-def _objects_of(labels: str, job: Job) -> str:
-    head, preview = f"spconfig_import_objects{{{labels},object_type=", samples.preview(job)
-    types = job.result.types if job.result else {}
-    return "".join(
-        [f'{head}"{escaped(kind)}",preview="{preview}"}} {counts.objects}\n' for kind, counts in types.items()]
-    )
+def _objects_of(labels: str, result: ImportResult, preview: str) -> str:
+    head = f'spconfig_import_objects{{{labels},preview="{preview}",object_type='
+    return "".join([f'{head}"{escaped(kind)}"}} {counts.objects}\n' for kind, counts in result.types.items()])
 
 
-def _per_job(name: str, value: Callable[[Job], float | None]) -> Lines:
-    """Return a function for a family of which each job has at most one series."""
-
-    def lines(jobs: Sequence[ShownJob]) -> str:
-        return "".join([f"{name}{{{labels}}} {it}\n" for labels, job, _ in jobs if (it := value(job)) is not None])
-
-    return lines
+def _took(pairs: Pairs) -> Values:
+    """Return the durations of ended jobs; those of running ones are `running`."""
+    return [None if job.end_seen_s is None else job.duration_s for job, _ in pairs]
 
 
-LINES: Mapping[str, Lines] = {
-    "spconfig_job_state": _state,
-    "spconfig_job_info": _info,
-    "spconfig_job_duration_seconds": _took,
-    "spconfig_job_created_timestamp_seconds": _created,
-    "spconfig_job_modified_timestamp_seconds": _modified,
-    "spconfig_job_completed_timestamp_seconds": _completed,
-    "spconfig_job_expiration_timestamp_seconds": _expiration,
-    "spconfig_job_end_seen_timestamp_seconds": _end_seen,
-    "spconfig_job_last_observed_timestamp_seconds": _last_observed,
-    "spconfig_job_max_age_seconds": _max_age,
-    "spconfig_import_messages": _messages,
-    "spconfig_import_objects": _objects,
-    "spconfig_import_result_read": _per_job("spconfig_import_result_read", samples.result_read),
-    "spconfig_backup_synced": _per_job("spconfig_backup_synced", samples.synced),
+JOB_FAMILIES: dict[str, JobFamily] = {
+    "spconfig_job_state": JobFamily(lambda pairs: [None if it is None else it.state for _, it in pairs], _states),
+    "spconfig_job_info": JobFamily(_facts, _infos),
+    "spconfig_import_messages": JobFamily(_results, _messages),
+    "spconfig_import_objects": JobFamily(_results, _objects),
 }
+_GAUGES: Mapping[str, Callable[[Pairs], Values]] = {
+    "spconfig_job_duration_seconds": _took,
+    "spconfig_job_created_timestamp_seconds": lambda pairs: [None if it is None else it.created_s for _, it in pairs],
+    "spconfig_job_modified_timestamp_seconds": lambda pairs: [None if it is None else it.modified_s for _, it in pairs],
+    "spconfig_job_completed_timestamp_seconds": lambda pairs: [job.ended_s for job, _ in pairs],
+    "spconfig_job_expiration_timestamp_seconds": lambda pairs: [
+        None if it is None else it.expires_s for _, it in pairs
+    ],
+    "spconfig_job_end_seen_timestamp_seconds": lambda pairs: [job.end_seen_s for job, _ in pairs],
+    "spconfig_job_last_observed_timestamp_seconds": lambda pairs: [
+        it.observed_s if it is not None and it.raw_state else None for _, it in pairs
+    ],
+    "spconfig_job_max_age_seconds": lambda pairs: [job.watched.max_age_s for job, _ in pairs],
+    "spconfig_import_result_read": lambda pairs: [samples.result_read(job) for job, _ in pairs],
+    "spconfig_backup_synced": lambda pairs: [samples.synced(job) for job, _ in pairs],
+}
+JOB_FAMILIES |= {name: JobFamily(values, _gauge(name)) for name, values in _GAUGES.items()}
 
 Running = tuple[str, float]
 
 
-def running(jobs: Iterable[ShownJob]) -> tuple[Running, ...]:
+def running(labels: Labels, jobs: Sequence[Job]) -> tuple[Running, ...]:
     """Return labels and beginning (Unix seconds by the tenant's clock) of each job whose duration still grows."""
     return tuple(
-        (labels, latest.created_s)
-        for labels, job, latest in jobs
-        if latest is not None and latest.created_s is not None and job.running
+        (its, job.latest.created_s)
+        for its, job in zip(labels, jobs, strict=True)
+        if job.end_seen_s is None and job.latest is not None and job.latest.created_s is not None and job.running
     )
 
 
 def series_of(job: Job) -> int:
     """Return how many series a job has, whether its duration grows or not."""
-    alone = [("", job, job.latest)]
-    return sum(lines(alone).count("\n") for lines in LINES.values()) + len(running(alone))
+    alone = [(job, job.latest)]
+    lines = (family.lines([""], family.values(alone)) for family in JOB_FAMILIES.values())
+    return sum(text.count("\n") for text in lines) + len(running([""], [job]))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from spexporter.domain import counting
 from spexporter.domain.counting import Exemplar
 from spexporter.domain.family import Family
-from spexporter.domain.job import Job, JobState, Operation
+from spexporter.domain.job import Job, JobState, Operation, WatchedJob
 from spexporter.domain.meter import Meter
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
@@ -89,15 +89,15 @@ def job_state(view: TenantView, now: Moment) -> Iterator[Row]:
 def job_info(view: TenantView, now: Moment) -> Iterator[Row]:
     """One row for each job; the only place where free text becomes a label, cut short."""
     for job in _charted(view, now):
-        facts = zip(("name", "description", "source", "preview"), job_facts(job), strict=True)
-        yield Row((*_job_labels(job), *facts), 1.0)
+        facts = facts_of(job.watched, job.latest.description if job.latest else "", job.preview)
+        names = ("name", "description", "source", "preview")
+        yield Row((*_job_labels(job), *zip(names, facts, strict=True)), 1.0)
 
 
-def job_facts(job: Job) -> tuple[str, str, str, str]:
-    """Return name, description, source and preview of a job; free text is cut short."""
-    declared = "unknown" if job.preview is None else str(job.preview).lower()
-    description = job.latest.description if job.latest else ""
-    return job.watched.name[:_LONGEST_LABEL], description[:_LONGEST_LABEL], job.watched.source, declared
+def facts_of(watched: WatchedJob, description: str, declared: bool | None) -> tuple[str, str, str, str]:  # noqa: FBT001
+    """Return name, description, source and preview of a job as labels; free text is cut short."""
+    preview = "unknown" if declared is None else "true" if declared else "false"
+    return watched.name[:_LONGEST_LABEL], description[:_LONGEST_LABEL], watched.source, preview
 
 
 def job_duration(view: TenantView, now: Moment) -> Iterator[Row]:

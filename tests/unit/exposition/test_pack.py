@@ -62,7 +62,7 @@ def test_only_what_has_changed_is_compressed_again() -> None:
 
 
 def test_it_compresses_as_well_as_zlib() -> None:
-    """Within five per cent of level 6, for blocks of a hundred jobs and for those of one."""
-    for count, size in ((20, 100), (2000, 1)):
+    """Within five per cent of level 6, for blocks of a hundred jobs and for those of one, many and few."""
+    for count, size in ((20, 100), (2000, 1), (5000, 3), (40, 1)):
         page: list[tuple[str, Blocks]] = [("one", [(str(number), lines(number, size)) for number in range(count)])]
         assert len(b"".join(packed(Packer(), page))) < 1.05 * len(zlib.compress(plain(page), 6))
