@@ -53,7 +53,7 @@ class TenantBlocks:
     """One tenant's blocks by family, all of one `view`; what is empty is absent.
 
     `openmetrics` are those that differ from `text`, and `created` the `_created` series that text keeps apart.
-    `jobs` are what the blocks of single jobs were made of. `series` is how many there are in all without `_created`.
+    `jobs` are what the blocks of single jobs were made of. `series` and `size_bytes` are how many and how much there are in all, without `_created`.
     """
 
     view: TenantView
@@ -63,6 +63,7 @@ class TenantBlocks:
     created: Blocks
     jobs: ShownJobs
     series: int
+    size_bytes: int
 
     def durations(self, now: Moment) -> bytes:
         """Return the lines that change by themselves: how long unfinished jobs have run by now."""
@@ -94,7 +95,8 @@ async def render(
         openmetrics=rendering.openmetrics,
         created=rendering.created,
         jobs=jobs,
-        series=sum(block.count(b"\n") for block in rendering.text.values()) + len(jobs.running),
+        series=sum([block.count(b"\n") for block in rendering.text.values()]) + len(jobs.running),
+        size_bytes=sum([*map(len, rendering.text.values())]),
     )
 
 

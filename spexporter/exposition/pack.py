@@ -19,7 +19,6 @@ _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no ti
 _LAST_BLOCK = b"\x03\x00"  # an empty one: the fragments have none that ends the stream
 _LEVEL = 1  # isal's: the ratio of zlib's 6 at many times its speed
 _SMALLEST_RUN, _LARGEST_RUN = 8 * 1024, 32 * 1024  # small blocks are compressed together: each run starts from nothing
-_SMALL_PAGE = 256 * 1024  # is compressed as one: its families have too little each, and all take a third of a ms
 _BYTES_PER_UNIT = 512  # what is deflated in a unit of `Pace`
 
 
@@ -43,14 +42,13 @@ class Packer:
         self._runs: dict[str, dict[str, _Run]] = {}
         self._deflate = isal_zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
 
-    async def pack(self, sections: Iterable[tuple[str, Blocks]], pace: Pace) -> list[bytes]:
+    async def pack(self, sections: Iterable[tuple[str, Blocks]], pace: Pace, *, small: bool = False) -> list[bytes]:
         """Return one gzip stream of `sections` in pieces: each has a name, and blocks that have names as well.
 
         What a section of that name had when it was last packed is used again where the very same blocks come; without
-        a name nothing is remembered.
+        a name nothing is remembered. A `small` page is compressed as one.
         """
-        sections = [*sections]
-        if sum(len(block) for _, blocks in sections for _, block in blocks) <= _SMALL_PAGE:
+        if small:
             sections = [("", [("", b"".join(block for _, blocks in sections for _, block in blocks))])]
         pieces, crc, size = [_HEADER], 0, 0
         for section, blocks in sections:

@@ -26,6 +26,9 @@ from spexporter.exposition.sections import Section, kept, meter_sections, tenant
 from spexporter.exposition.text import END
 
 
+_SMALL_PAGE = 256 * 1024  # its families have too little each to be compressed alone, and all take a third of a ms
+
+
 class Wanted(NamedTuple):
     """How a page is asked for; `keep` limits it to families or samples so named.
 
@@ -103,7 +106,8 @@ class BlockPage:
             named = _named(sections, rest, wanted.form)
             if wanted.tenant is not None:  # what is remembered is that of whole pages
                 named = (("", blocks) for _, blocks in named)
-            return Rendered(await self._packer.pack(named, pace), views)
+            small = sum([blocks.size_bytes for blocks in tenants]) <= _SMALL_PAGE
+            return Rendered(await self._packer.pack(named, pace, small=small), views)
         return Rendered([*await _plain(sections, pace), rest], views)
 
     async def _within_limit(self, views: Sequence[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:

@@ -17,8 +17,8 @@ blocks = st.lists(
 sections = st.lists(st.tuples(st.sampled_from(("", "one", "two", "three")), blocks), max_size=4)
 
 
-def packed(packer: Packer, page: list[tuple[str, Blocks]]) -> list[bytes]:
-    return asyncio.run(packer.pack(page, Pace()))
+def packed(packer: Packer, page: list[tuple[str, Blocks]], *, small: bool = False) -> list[bytes]:
+    return asyncio.run(packer.pack(page, Pace(), small=small))
 
 
 def plain(page: list[tuple[str, Blocks]]) -> bytes:
@@ -26,12 +26,12 @@ def plain(page: list[tuple[str, Blocks]]) -> bytes:
 
 
 @settings(deadline=None)
-@given(pages=st.lists(sections, min_size=1, max_size=4))
-def test_a_stream_is_read_back_whatever_was_packed_before(pages: list[list[tuple[str, Blocks]]]) -> None:
+@given(pages=st.lists(st.tuples(sections, st.booleans()), min_size=1, max_size=4))
+def test_a_stream_is_read_back_whatever_was_packed_before(pages: list[tuple[list[tuple[str, Blocks]], bool]]) -> None:
     """One member, with the right check sum and length, to the last byte."""
     packer = Packer()
-    for page in pages:
-        stream = b"".join(packed(packer, page))
+    for page, small in pages:
+        stream = b"".join(packed(packer, page, small=small))
         assert gzip.decompress(stream) == plain(page)
         reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
         reader.decompress(stream)
@@ -65,4 +65,4 @@ def test_it_compresses_as_well_as_zlib() -> None:
     """Within five per cent of level 6, for blocks of a hundred jobs and for those of one, many and few."""
     for count, size in ((20, 100), (2000, 1), (5000, 3), (40, 1)):
         page: list[tuple[str, Blocks]] = [("one", [(str(number), lines(number, size)) for number in range(count)])]
-        assert len(b"".join(packed(Packer(), page))) < 1.05 * len(zlib.compress(plain(page), 6))
+        assert len(b"".join(packed(Packer(), page, small=count < 100))) < 1.05 * len(zlib.compress(plain(page), 6))
