@@ -53,7 +53,7 @@ class TenantBlocks:
     """One tenant's blocks by family, all of one `view`; what is empty is absent.
 
     `openmetrics` are those that differ from `text`, and `created` the `_created` series that text keeps apart.
-    `jobs` are what the blocks of single jobs were made of. `series` and `size_bytes` are how many and how much there are in all, without `_created`.
+    `jobs` are what the blocks of single jobs were made of, and `lines` is how many each block has.
     """
 
     view: TenantView
@@ -62,8 +62,17 @@ class TenantBlocks:
     openmetrics: Blocks
     created: Blocks
     jobs: ShownJobs
-    series: int
-    size_bytes: int
+    lines: Mapping[str, int]
+
+    @property
+    def series(self) -> int:
+        """How many series there are in all, `_created` ones not included."""
+        return sum(self.lines.values()) + len(self.jobs.running)
+
+    @property
+    def size_bytes(self) -> int:
+        """How long all blocks are together as text."""
+        return sum(map(len, self.text.values()))
 
     def durations(self, now: Moment) -> bytes:
         """Return the lines that change by themselves: how long unfinished jobs have run by now."""
@@ -95,8 +104,7 @@ async def render(
         openmetrics=rendering.openmetrics,
         created=rendering.created,
         jobs=jobs,
-        series=sum([block.count(b"\n") for block in rendering.text.values()]) + len(jobs.running),
-        size_bytes=sum([*map(len, rendering.text.values())]),
+        lines=rendering.lines,
     )
 
 
@@ -107,6 +115,7 @@ class _Rendering:
         self.text: dict[str, bytes] = {}
         self.openmetrics: dict[str, bytes] = {}
         self.created: dict[str, bytes] = {}
+        self.lines: dict[str, int] = {}
         self._view = view
         self._now = now
         self._before = before
@@ -141,10 +150,15 @@ class _Rendering:
         """Keep the blocks of these families."""
         if self._before is None:
             return
-        mine = self.text, self.openmetrics, self.created
-        theirs = self._before.text, self._before.openmetrics, self._before.created
-        for kept, blocks in zip(mine, theirs, strict=True):
-            kept |= {name: blocks[name] for name in names if name in blocks}
+        before = self._before
+        for name in names:
+            if name in before.text:
+                self.text[name] = before.text[name]
+                self.lines[name] = before.lines[name]
+            if name in before.openmetrics:
+                self.openmetrics[name] = before.openmetrics[name]
+            if name in before.created:
+                self.created[name] = before.created[name]
 
     async def counters(self, *, created: bool) -> None:
         """Render counters and histograms."""
@@ -184,6 +198,7 @@ class _Rendering:
         known = self._before.text.get(name) if self._before else None
         # The same bytes are the same object, so that what was compressed of them can be used again.
         self.text[name] = known if known == block else block
+        self.lines[name] = block.count(b"\n")
 
 
 # What the families of `_HEALTH`, `_BY_STATE` and `_REST` are made of.
@@ -191,8 +206,11 @@ def _health(view: TenantView) -> tuple[object, ...]:
     return view.health, view.credential_expires_s
 
 
-def _by_state(view: TenantView) -> list[object]:
-    return [(job.key, job.latest and job.latest.state, job.left) for job in view.state.jobs.values()]
+def _by_state(view: TenantView) -> tuple[object, ...]:
+    jobs = view.state.jobs.values()
+    states = [None if job.latest is None else job.latest.state for job in jobs]
+    ended = [job.end_seen_s is None for job in jobs]
+    return states, ended, [job.left for job in jobs], [job.key.operation for job in jobs]
 
 
 def _rest(view: TenantView) -> tuple[object, ...]:

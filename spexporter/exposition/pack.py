@@ -57,7 +57,7 @@ class Packer:
             for name, some in _runs(blocks, before):
                 known = before.get(name)
                 run = runs[name] = known if known and known.blocks == some else self._run(some)
-                await pace.did(1 if run is known else 1 + run.size // _BYTES_PER_UNIT)
+                await pace.did(2 if run is known else 2 + run.size // _BYTES_PER_UNIT)
                 pieces.append(run.packed)
                 crc = isal_zlib.crc32_combine(crc, run.crc, run.size)
                 size += run.size

@@ -25,7 +25,6 @@ from spexporter.exposition.pack import Blocks, Packer
 from spexporter.exposition.sections import Section, kept, meter_sections, tenant_sections
 from spexporter.exposition.text import END
 
-
 _SMALL_PAGE = 256 * 1024  # its families have too little each to be compressed alone, and all take a third of a ms
 
 
@@ -123,6 +122,7 @@ class BlockPage:
     async def _fresh(self, views: Iterable[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:
         tenants = []
         for view in views:
+            await pace.did(2)
             blocks = await render(view, now, self._tenants.get(view.tenant), pace, created=self._created)
             self._tenants[view.tenant] = blocks
             tenants.append(blocks)
