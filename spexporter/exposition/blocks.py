@@ -53,7 +53,8 @@ class TenantBlocks:
     """One tenant's blocks by family, all of one `view`; what is empty is absent.
 
     `openmetrics` are those that differ from `text`, and `created` the `_created` series that text keeps apart.
-    `jobs` are what the blocks of single jobs were made of, and `lines` is how many each block has.
+    `jobs` are what the blocks of single jobs were made of, and `lines` is how many each block has; `series` and
+    `size_bytes` are all of them, `_created` ones not included.
     """
 
     view: TenantView
@@ -63,16 +64,8 @@ class TenantBlocks:
     created: Blocks
     jobs: ShownJobs
     lines: Mapping[str, int]
-
-    @property
-    def series(self) -> int:
-        """How many series there are in all, `_created` ones not included."""
-        return sum(self.lines.values()) + len(self.jobs.running)
-
-    @property
-    def size_bytes(self) -> int:
-        """How long all blocks are together as text."""
-        return sum(map(len, self.text.values()))
+    series: int
+    size_bytes: int
 
     def durations(self, now: Moment) -> bytes:
         """Return the lines that change by themselves: how long unfinished jobs have run by now."""
@@ -105,6 +98,8 @@ async def render(
         created=rendering.created,
         jobs=jobs,
         lines=rendering.lines,
+        series=sum(rendering.lines.values()) + len(jobs.running),
+        size_bytes=sum(map(len, rendering.text.values())),
     )
 
 
