@@ -18,7 +18,7 @@ from tests.support.eventually import eventually
 from tests.support.program import Program, answer, free_port, started
 
 SCRAPING = """
-global: {{scrape_interval: 1s}}
+global: {{scrape_interval: {every}}}
 scrape_configs:
   - job_name: spexporter
     static_configs: [{{targets: {targets}}}]
@@ -83,12 +83,12 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(target: str, folder: Path, *others: str) -> AsyncIterator[Prometheus]:
-    """Run a Prometheus on loopback that scrapes `target` (host:port) every second and keeps its data in `folder`.
+async def prometheus(target: str, folder: Path, *others: str, every: str = "1s") -> AsyncIterator[Prometheus]:
+    """Run a Prometheus on loopback that scrapes `target` (host:port) `every` so often and keeps its data in `folder`.
 
     It scrapes `others`, too, from the beginning: one where nothing listens yet is down until something does.
     """
-    async with _running(folder, SCRAPING.format(targets=json.dumps([target, *others]))) as running:
+    async with _running(folder, SCRAPING.format(every=every, targets=json.dumps([target, *others]))) as running:
         yield running
 
 
