@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -36,6 +37,7 @@ ACCEPT = (
 )
 BEAT_S = 0.001
 PATIENCE_S = 600.0
+CROWD = 50
 
 
 class Got(NamedTuple):
@@ -252,6 +254,7 @@ def compare_gets(series: int, rounds: int, go: Path | None) -> None:
             note("ours, identity, 0% changed, 2% running", get(busy, encoding="identity"))
         polls = _polls(busy, 5.0, get)
         print(f"polls a second: {polls_idle:.1f} idle, {polls:.1f} scraped all the time ({polls / polls_idle:.1%})")
+        crowd(busy)
         last = told(busy)
         print(f"resident {last['resident_kib']} KiB, peak {last['peak_kib']} KiB")
     report(found, "prometheus_client's server, gzip", "Go promhttp, gzip")
@@ -262,6 +265,29 @@ def compare_gets(series: int, rounds: int, go: Path | None) -> None:
 def _page(series: int) -> bytes:
     views = Fleet(series, 0.02).views
     return b"".join(asyncio.run(engine().render(lambda: views, NOW, Wanted())).parts)
+
+
+def crowd(port: int) -> None:
+    """Print how long a page takes alone, and in a crowd in which one dawdles and one hangs up."""
+    alone = median(get(port).all_ms for _ in range(5))
+    before = told(port)["resident_kib"]
+    with socket.create_connection(("127.0.0.1", port)) as dawdler, ThreadPoolExecutor(CROWD) as pool:
+        for connection in (dawdler, socket.create_connection(("127.0.0.1", port))):
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.recv(100)
+            if connection is not dawdler:
+                connection.close()
+        waits: list[float] = []
+        for _ in range(3):
+            waits += [got.all_ms for got in pool.map(lambda _: get(port), range(CROWD))]
+            dawdler.recv(1)
+        found = told(port)
+    after = found["resident_kib"]
+    print(
+        f"{CROWD} scrapers at once: {median(waits):.0f} ms in the middle, {max(waits):.0f} ms at worst,"
+        f" {alone:.0f} ms alone (times {CROWD}: {alone * CROWD:.0f}); resident {before} KiB before, {after} KiB after;"
+        f" longest others had to wait {found['longest_ms']:.1f} ms"
+    )
 
 
 def _memory(found: dict[str, object], lines: int) -> dict[str, float]:

@@ -85,29 +85,34 @@ class BlockPage:
         self._meters = MeterBlocks(meters, created=created)
         self._created = created
         self._tenants: dict[str, TenantBlocks] = {}
-        self._taking = asyncio.Lock()
+        self._rendering = asyncio.Lock()
         self._packer = Packer()
 
     async def render(self, take: Callable[[], Sequence[TenantView]], now: Moment, wanted: Wanted) -> Rendered:
-        """See `Page.render`."""
-        pace = Pace()
-        async with self._taking:  # an older page must not undo what a newer one has rendered
-            views = take()
-            if wanted.tenant is None:
-                tenants = await self._within_limit(views, now, pace)
-            else:
-                tenants = await self._fresh(map(self._guard.limited, views), now, pace)
+        """See `Page.render`.
+
+        One page after another: an older one must not undo what a newer one has rendered, and many at once, each with
+        its turn, would make everybody else wait for as many turns.
+        """
+        async with self._rendering:
+            return await self._render(take(), now, wanted, Pace())
+
+    async def _render(self, views: Sequence[TenantView], now: Moment, wanted: Wanted, pace: Pace) -> Rendered:
+        if wanted.tenant is None:
+            tenants = await self._within_limit(views, now, pace)
+        else:
+            tenants = await self._fresh(map(self._guard.limited, views), now, pace)
         sections = self._sections(tenants, now, wanted)
         rest = END if wanted.form is Form.OPENMETRICS else b""
         if wanted.tenant is None:
             rest = page_of(self._own.collect(), wanted.form, wanted.keep, created=self._created)
-        if wanted.gzip:
-            named = _named(sections, rest, wanted.form)
-            if wanted.tenant is not None:  # what is remembered is that of whole pages
-                named = (("", blocks) for _, blocks in named)
-            small = sum([blocks.size_bytes for blocks in tenants]) <= _SMALL_PAGE
-            return Rendered(await self._packer.pack(named, pace, small=small), views)
-        return Rendered([*await _plain(sections, pace), rest], views)
+        if not wanted.gzip:
+            return Rendered([*await _plain(sections, pace), rest], views)
+        named = _named(sections, rest, wanted.form)
+        if wanted.tenant is not None:  # what is remembered is that of whole pages
+            named = (("", blocks) for _, blocks in named)
+        small = sum([blocks.size_bytes for blocks in tenants]) <= _SMALL_PAGE
+        return Rendered(await self._packer.pack(named, pace, small=small), views)
 
     async def _within_limit(self, views: Sequence[TenantView], now: Moment, pace: Pace) -> Sequence[TenantBlocks]:
         shown = [*map(self._guard.limited, views)]

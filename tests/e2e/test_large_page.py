@@ -25,7 +25,7 @@ from tests.support.prometheus import prometheus
 SERIES = int(os.environ.get("SPEXPORTER_SERIES", "40000"))
 SCRAPES = int(os.environ.get("SPEXPORTER_SCRAPES", "3"))
 EVERY_S = 10 if SCRAPES > 3 else 3
-JOBS, SERIES_OF_A_TENANT = 100, 2100
+JOBS, SERIES_OF_A_TENANT = 100, 2060
 TYPE = "SYNTHETIC"
 RESULT = ImportResult({TYPE: TypeCounts(errors=1, warnings=2, infos=3, objects=4)})
 TENANTS = [f"tenant-{number:04}" for number in range(SERIES // SERIES_OF_A_TENANT + 1)]
@@ -122,6 +122,5 @@ async def test_prometheus_scrapes_a_large_page_each_time(tmp_path: Path) -> None
     figures = f"up {up.values}, scraped {samples.values}, in {took.values} s"
     print(f"{len(lines)} samples, {len(text) / 1e6:.1f} MB; {figures}")  # noqa: T201 - figures for the record
     assert set(up.values) == {1.0}
-    assert len(lines) > SERIES * 0.9
-    assert samples.values[-1] == len(lines)
-    assert all(value > SERIES * 0.9 for value in samples.values)
+    assert len(lines) >= SERIES
+    assert set(samples.values) == {len(lines)}
