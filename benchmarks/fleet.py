@@ -1,4 +1,4 @@
-"""A synthetic fleet for benchmarks: tenants with a hundred jobs each, of any number of series."""
+"""A synthetic fleet for benchmarks: tenants with a hundred jobs each, or one with fewer, of any number of series."""
 
 # ruff: noqa: INP001 - scripts beside each other
 import uuid
@@ -24,6 +24,7 @@ class Fleet:
     def __init__(self, series: int, running: float, seed: int = 1) -> None:
         self._rng = Random(seed)  # noqa: S311 - repeatable, not a secret
         self._running = running
+        self._jobs = min(JOBS, series // 20)
         first = self._view(0)
         tenants = max(1, round(series / _series(first)))
         self.views = [first, *(self._view(number) for number in range(1, tenants))]
@@ -42,7 +43,7 @@ class Fleet:
 
     def _view(self, number: int) -> TenantView:
         tenant = f"tenant-{number:05}"
-        jobs = [self._job(tenant, index) for index in range(JOBS)]
+        jobs = [self._job(tenant, index) for index in range(self._jobs)]
         totals = [*counting.operation_baseline(Operation.IMPORT), *counting.operation_baseline(Operation.EXPORT)]
         totals += [key for name in TYPES for key in counting.object_type_baseline(name)]
         state = TenantState(

@@ -25,7 +25,7 @@ from spexporter.exposition.pack import Blocks, Packer
 from spexporter.exposition.sections import Section, kept, meter_sections, tenant_sections
 from spexporter.exposition.text import END
 
-_SMALL_PAGE = 256 * 1024  # its families have too little each to be compressed alone, and all take a third of a ms
+_SMALL_PAGE = 1024 * 1024  # its families have too little each to be compressed alone, and all of it takes a ms
 
 
 class Wanted(NamedTuple):

@@ -186,3 +186,22 @@ async def test_what_waits_for_the_store_outlives_a_reload() -> None:
             await running.exporter.files.reload(changed(running, slower(ACME)))
         await running.advance(60)
         assert sum((await running.scrape()).all("spconfig_job_state", tenant=ACME).values()) == 4
+
+
+async def test_a_lower_limit_of_series_is_taken_over() -> None:
+    """The next page has fewer series of jobs, and all of them again when the limit is raised."""
+    async with world(PLANS, seed=5) as running:
+        await running.advance(300)
+        series = (await running.scrape()).value("spexporter_series")
+        assert series
+        whole = len((await running.scrape()).all("spconfig_job_info"))
+        used = running.used
+        await running.exporter.files.reload(
+            lambda _: replace(used, limits=replace(used.limits, max_series=int(series) - 50))
+        )
+        page = await running.scrape()
+        assert len(page.all("spconfig_job_info")) < whole
+        assert page.value("spexporter_series_dropped_total", reason="max_series")
+        assert page.value("spexporter_series_limit") == series - 50 >= (page.value("spexporter_series") or 0)
+        await running.exporter.files.reload(lambda _: used)
+        assert len((await running.scrape()).all("spconfig_job_info")) == whole
