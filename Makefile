@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format e2e docs dashboards requirements clean
+.PHONY: help setup demo test coverage check format e2e mutants docs dashboards requirements clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ format: $(READY) ## Format the code and apply safe fixes
 
 e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus package (promtool)
 	$(BIN)/python -m pytest tests/e2e -n 2 -p no:cacheprovider
+
+mutants: $(READY) ## Change each Prometheus rule in each way that it can be wrong; their tests must notice (4 min)
+	$(BIN)/python scripts/mutate_rules.py $(ARGS)
 
 docs: $(READY) ## Write the generated references anew
 	$(BIN)/python -m scripts.generate_docs

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+import yaml
 from typer.core import TyperArgument, TyperOption
 from typer.main import get_group
 from typer.models import ParameterInfo
@@ -167,6 +168,10 @@ _SEVERITIES = {"error": "", "warning": "", "info": ""}
 _PREVIEWS = {"true": "a dry run", "false": "not one", "unknown": "only in `spconfig_job_info`: not found out yet"}
 _CODES = {"none": "no whole answer came; all other values are HTTP status codes"}
 
+_PROMETHEUS_RULE_HEAD = """\
+# Written by `make docs` from spexporter.rules.yml, which says why each rule is as it is; change the rules there.
+"""
+
 _CLI_HEAD = """\
 # Command reference
 
@@ -262,6 +267,31 @@ def cli() -> str:
     return "\n".join(sections)
 
 
+def prometheus_rule() -> str:
+    """Return the rules for the Prometheus Operator. Long lines stay whole: a folded one would be another text."""
+    groups = yaml.safe_load((ROOT / "prometheus" / "spexporter.rules.yml").read_text(encoding="utf-8"))["groups"]
+    manifest = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "spexporter", "labels": {"app.kubernetes.io/name": "spexporter"}},
+        "spec": {"groups": groups},
+    }
+    return _PROMETHEUS_RULE_HEAD + yaml.dump(manifest, Dumper=_Blocks, sort_keys=False, width=10**6, allow_unicode=True)
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes a text of several lines as a block, and nothing twice by reference."""
+
+    def ignore_aliases(self, _data: Any) -> bool:  # noqa: ANN401 - whatever is dumped
+        return True
+
+
+_Blocks.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
 def _questions(families: Sequence[Family]) -> str:
     return _rows(("question", "answered by"), ((it.question, f"[`{it.name}`](#{it.name})") for it in families))
 
@@ -338,6 +368,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "configuration.md": configuration,
     ROOT / "docs" / "metrics.md": metrics,
     ROOT / "docs" / "cli.md": cli,
+    ROOT / "prometheus" / "prometheusrule.yaml": prometheus_rule,
 }
 
 

@@ -1,5 +1,6 @@
 """What can be wrong with a rule: every mutant of an alert or recording rule, each with one change."""
 
+
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -81,10 +82,10 @@ def mutants(rule: Rule) -> Iterator[Mutant]:
 def edits(expression: str) -> Iterator[Edit]:
     """Yield every change of an expression."""
     tree = read(expression)
-    thresholds = set(_thresholds(tree))
+    units = set(_units(tree))
     for node in tree.walk():
         if isinstance(node, Number):
-            yield from _of_number(node, node in thresholds)
+            yield from _of_number(node, is_unit=node in units)
         elif isinstance(node, Selector):
             yield from _of_selector(node)
         elif isinstance(node, Ranged):
@@ -95,7 +96,7 @@ def edits(expression: str) -> Iterator[Edit]:
             yield from _instead(node.operator, _AGGREGATIONS[node.operator.text])
             yield from _of_clause(node.clause)
         elif isinstance(node, Binary):
-            yield from _of_binary(node, expression)
+            yield from _of_binary(node)
 
 
 def seconds(text: str) -> int:
@@ -114,9 +115,9 @@ def _instead(word: Word, others: Sequence[str]) -> Iterator[Edit]:
         yield Edit(word.start, word.end, other)
 
 
-def _of_number(number: Number, in_seconds: bool) -> Iterator[Edit]:
-    """A tenth more and less, of a time written as `number * unit` in its number; of 0 and 1 one more and less."""
-    if in_seconds and number.text in _UNITS:
+def _of_number(number: Number, *, is_unit: bool) -> Iterator[Edit]:
+    """A tenth more and less, of 0 and 1 one more and less; the unit of a time that is a product stays."""
+    if is_unit and number.text in _UNITS:
         return
     value = float(number.text)
     others = (value + 1, value - 1) if value in {0, 1} else (value * 1.1, value * 0.9)
@@ -124,8 +125,8 @@ def _of_number(number: Number, in_seconds: bool) -> Iterator[Edit]:
         yield Edit(number.start, number.end, f"{other:.6g}")
 
 
-def _thresholds(tree: Node) -> Iterator[Number]:
-    """Yield the numbers of times that are written as `number * unit`."""
+def _units(tree: Node) -> Iterator[Number]:
+    """Yield the units of times that are written as `number * unit`."""
     for node in tree.walk():
         if isinstance(node, Binary) and node.operator.text == "*" and isinstance(node.right, Number):
             factor = node.left.right if isinstance(node.left, Binary) else node.left
@@ -174,7 +175,7 @@ def _of_clause(clause: Clause) -> Iterator[Edit]:
             yield Edit(labels[-2].end, labels[-1].end, "")
 
 
-def _of_binary(node: Binary, expression: str) -> Iterator[Edit]:
+def _of_binary(node: Binary) -> Iterator[Edit]:
     """Other operators, other labels to match on, and one side alone."""
     yield from _instead(node.operator, _OPERATORS[node.operator.text])
     for clause in node.clauses:

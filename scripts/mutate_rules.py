@@ -107,12 +107,8 @@ def load_rules() -> Rules:
 
 def load_equivalents() -> Mapping[Key, str]:
     """Return the mutants that are known to change nothing, each with the reason."""
-    listed: list[dict[str, Any]] = yaml.safe_load(EQUIVALENTS.read_text(encoding="utf-8")) or []
-    return {
-        Key(it["rule"], change["was"], change["now"]): it["because"]
-        for it in listed
-        for change in it["changes"]
-    }
+    listed: list[dict[str, Any]] = yaml.safe_load(EQUIVALENTS.read_text(encoding="utf-8"))
+    return {Key(it["rule"], it["was"], it["now"]): group["because"] for group in listed for it in group["mutants"]}
 
 
 def survivors(rules: Rules, trials: Sequence[Trial], workers: int) -> Iterator[Trial]:

@@ -12,8 +12,8 @@ from typer.main import get_group
 from scripts import generate_docs
 from spexporter.cli.main import app
 from spexporter.config import load
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
 from tests.support.modules import ROOT, read_modules
+from tests.support.rules import known_metrics
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "grafana" / "README.md"])
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -87,15 +87,8 @@ def test_shown_make_target_exists(document: Path) -> None:
 @every_document
 def test_mentioned_metric_exists(document: Path) -> None:
     """Each metric that a document names is in the tables of families."""
-    known = {family.name for family in (*TENANT_FAMILIES, *OWN_FAMILIES)}
-    known |= {
-        family.name + suffix
-        for family in (*TENANT_FAMILIES, *OWN_FAMILIES)
-        for suffix in ("_bucket", "_count", "_sum")
-        if family.type == "histogram"
-    }
     mentioned = set(re.findall(r"\b(?:spconfig|spexporter)_\w+", document.read_text(encoding="utf-8")))
-    assert mentioned <= known
+    assert mentioned <= known_metrics()
 
 
 @every_document
