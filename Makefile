@@ -44,7 +44,7 @@ format: $(READY) ## Format the code and apply safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus package (promtool)
+e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus and prometheus-alertmanager
 	$(BIN)/python -m pytest tests/e2e -n 2 -p no:cacheprovider
 
 mutants: $(READY) ## Change each Prometheus rule in each way that it can be wrong; their tests must notice (4 min)

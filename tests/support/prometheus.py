@@ -18,11 +18,15 @@ from tests.support.eventually import eventually
 from tests.support.program import Program, answer, free_port, started
 
 SCRAPING = """
-global: {{scrape_interval: {every}}}
+global: {{scrape_interval: {every}, evaluation_interval: {every}}}
+rule_files: {rules}
+alerting: {{alertmanagers: [{{static_configs: [{{targets: {alertmanagers}}}]}}]}}
 scrape_configs:
   - job_name: spexporter
     static_configs: [{{targets: {targets}}}]
 """
+LOADED_WITHIN_S = 10.0
+PACKAGES = "prometheus prometheus-alertmanager"
 
 
 class Series(NamedTuple):
@@ -36,7 +40,7 @@ def tool(name: str) -> str:
     """Return the path of a program; the test fails where it is not installed."""
     path = shutil.which(name)
     if path is None:
-        pytest.fail(f"{name} is not on the PATH: apt-get install --no-install-recommends prometheus")
+        pytest.fail(f"{name} is not on the PATH: apt-get install --no-install-recommends {PACKAGES}")
     return path
 
 
@@ -77,18 +81,47 @@ class Prometheus:
         assert data["resultType"] == "matrix", selector
         return [Series(each["metric"], [float(value) for _, value in each["values"]]) for each in data["result"]]
 
+    async def reload(self) -> None:
+        """Let it read its configuration and its rules again."""
+        before = self._loads()
+        self.program.process.send_signal(signal.SIGHUP)
+
+        async def look() -> bool:
+            return self._loads() > before
+
+        await eventually(look, "the configuration is loaded", within_s=LOADED_WITHIN_S)
+
+    def _loads(self) -> int:
+        return self.program.printed().count("Completed loading of configuration file")
+
     async def eventually(self, expression: str, *, within_s: float) -> list[float]:
         """Wait until an instant query has a result, and return its values."""
         return await eventually(lambda: self.values(expression), expression, within_s=within_s, every_s=0.5)
 
 
 @asynccontextmanager
-async def prometheus(target: str, folder: Path, *others: str, every: str = "1s") -> AsyncIterator[Prometheus]:
+async def prometheus(
+    target: str,
+    folder: Path,
+    *others: str,
+    every: str = "1s",
+    rules: Sequence[Path] = (),
+    alertmanagers: Sequence[str] = (),
+    flags: Sequence[str] = (),
+) -> AsyncIterator[Prometheus]:
     """Run a Prometheus on loopback that scrapes `target` (host:port) `every` so often and keeps its data in `folder`.
 
-    It scrapes `others`, too, from the beginning: one where nothing listens yet is down until something does.
+    It scrapes `others`, too, from the beginning: one where nothing listens yet is down until something does. `rules`
+    are files of rules, which it evaluates as often as it scrapes; alerts go to `alertmanagers` (host:port). `flags` are
+    more of its command line.
     """
-    async with _running(folder, SCRAPING.format(every=every, targets=json.dumps([target, *others]))) as running:
+    configuration = SCRAPING.format(
+        every=every,
+        rules=json.dumps([str(path) for path in rules]),
+        alertmanagers=json.dumps(alertmanagers),
+        targets=json.dumps([target, *others]),
+    )
+    async with _running(folder, configuration, *flags) as running:
         yield running
 
 

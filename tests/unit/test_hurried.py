@@ -48,6 +48,12 @@ def test_times_of_rules_are_divided_by_sixty() -> None:
     assert (alert["expr"], alert["annotations"]) == ("a:rate > 5", {"summary": "for 5m"})
 
 
+def test_rule_that_is_excepted_keeps_its_times() -> None:
+    """Such as one about something in the program that is always as slow."""
+    kept = json.loads(hurried_rules(RULES, but={"A"}))["groups"][0]["rules"][1]
+    assert kept["for"] == "10m"
+
+
 def test_times_of_routes_are_divided_by_sixty() -> None:
     """Those of inner routes, too; matchers stay as they are."""
     read = json.loads(hurried_alertmanager(ROUTING))
