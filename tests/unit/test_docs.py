@@ -1,4 +1,4 @@
-"""The documents say what the program does: commands, options, targets, metrics, log events and links exist."""
+"""The documents say what the program does: commands, options, targets, log events and links exist."""
 
 import ast
 import re
@@ -82,13 +82,6 @@ def test_shown_make_target_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     shown = {name for line in code(document.read_text(encoding="utf-8")) for name in re.findall(r"^make (\S+)", line)}
     assert shown <= targets
-
-
-@every_document
-def test_mentioned_metric_exists(document: Path) -> None:
-    """Each metric that a document names is in the tables of families."""
-    mentioned = set(re.findall(r"\b(?:spconfig|spexporter)_\w+", document.read_text(encoding="utf-8")))
-    assert mentioned <= known_metrics()
 
 
 @every_document
