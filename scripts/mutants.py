@@ -1,6 +1,5 @@
 """What can be wrong with a rule: every mutant of an alert or recording rule, each with one change."""
 
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise

@@ -4,7 +4,6 @@ promql-parser and promtool tell whether an expression is valid; neither tells wh
 what our rules use and refuses the rest.
 """
 
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -13,7 +13,6 @@ from scripts import generate_docs
 from spexporter.cli.main import app
 from spexporter.config import load
 from tests.support.modules import ROOT, read_modules
-from tests.support.rules import known_metrics
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "grafana" / "README.md"])
 OPERATIONS = ROOT / "docs" / "operations.md"

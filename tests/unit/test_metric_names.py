@@ -17,12 +17,7 @@ OF_PROMETHEUS = frozenset(
     {"up", "ALERTS", "ALERTS_FOR_STATE", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
 )
 # Families that neither a dashboard nor a rule asks for, each with the reason why it is there all the same.
-FOR_OTHERS: Mapping[str, str] = {
-    "spconfig_job_run_seconds": "for quantiles over a time of one's own choosing; that of late is in"
-    " spconfig_job_usual_duration_seconds, which needs no history",
-}
-# Families that dashboards and rules ask for already, and the table gets with the guard of the number of series.
-ANNOUNCED = frozenset({"spexporter_series", "spexporter_series_limit", "spexporter_series_dropped_total"})
+FOR_OTHERS: Mapping[str, str] = {}
 TEXTS = sorted(
     path
     for folder, pattern in (
@@ -44,7 +39,7 @@ def samples_of(family: Family) -> frozenset[str]:
 
 
 FAMILIES = {family.name: samples_of(family) for family in (*TENANT_FAMILIES, *OWN_FAMILIES)}
-SAMPLES = ANNOUNCED.union(*FAMILIES.values())
+SAMPLES = frozenset[str]().union(*FAMILIES.values())
 OF_THE_LIBRARY = frozenset(
     sample.name for metric in Telemetry(OWN_FAMILIES).registry.collect() for sample in metric.samples
 )
@@ -63,11 +58,6 @@ def test_every_query_asks_for_what_exists() -> None:
     known = SAMPLES | OF_THE_LIBRARY | OF_PROMETHEUS | recorded_names()
     unknown = {(query.file.name, name) for query in QUERIES for name in selected(query.expression) if name not in known}
     assert unknown == set()
-
-
-def test_announced_family_is_still_missing() -> None:
-    """What has come must not be announced any more."""
-    assert not ANNOUNCED & FAMILIES.keys()
 
 
 def test_every_recorded_metric_is_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""The rules for Prometheus hold what their head promises, and everything beside them fits: tests, runbooks, manifest."""
+"""The rules for Prometheus hold what their head promises, and all beside them fits: tests, runbooks, manifest."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,15 +10,13 @@ import yaml
 
 from scripts.promql import Aggregation, Binary, Node, Selector, read
 from tests.support.modules import ROOT
+from tests.support.queries import selected
 from tests.support.rules import (
-    RULES,
     TESTS,
     Rule,
     alert_names,
     groups,
-    hurried,
     known_metrics,
-    metrics,
     rules,
     template_queries,
 )
@@ -65,7 +63,7 @@ def is_known(metric: str) -> bool:
 def test_rule_reads_series_that_exist(rule: Rule) -> None:
     """So do the queries in the texts of alerts; all are PromQL."""
     for query in (rule["expr"], *template_queries(rule)):
-        assert {metric for metric in metrics(query) if not is_known(metric)} == set()
+        assert {metric for metric in selected(query) if not is_known(metric)} == set()
 
 
 def test_recorded_series_are_read_in_their_own_group_only() -> None:
@@ -76,8 +74,8 @@ def test_recorded_series_are_read_in_their_own_group_only() -> None:
         so_far: set[str] = set()
         for rule in group["rules"]:
             for query in (rule["expr"], *template_queries(rule)):
-                assert metrics(query) & recorded <= so_far, rule
-                read_anywhere |= metrics(query) & recorded
+                assert selected(query) & recorded <= so_far, rule
+                read_anywhere |= selected(query) & recorded
             so_far |= {rule["record"]} if "record" in rule else set()
     assert read_anywhere == recorded  # none is recorded for nothing
 
@@ -159,11 +157,13 @@ def test_every_runbook_is_of_an_alert() -> None:
 @pytest.mark.parametrize("name", ["runbooks.md", "operations.md"])
 def test_queries_in_documents_are_promql_on_series_that_exist(name: str) -> None:
     """Each block of them is one query."""
-    queries = re.findall(r"^```promql\n(.*?)^```", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    queries = re.findall(
+        r"^```promql\n(.*?)^```", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     assert len(queries) > 5
     for query in queries:
         promql_parser.parse(query)
-        assert {metric for metric in metrics(query) if not is_known(metric)} == set(), query
+        assert {metric for metric in selected(query) if not is_known(metric)} == set(), query
 
 
 @every_alert
@@ -199,16 +199,3 @@ def files_for(name: str) -> Sequence[Path]:
 def test_every_file_of_tests_is_of_an_alert() -> None:
     """The mutants of a rule are run against the tests of the alerts that need it; a file of another name never is."""
     assert {path.name.partition(".")[0] for path in TESTS.glob("*.yml")} == set(alert_names())
-
-
-def test_rules_can_be_hurried() -> None:
-    """At sixty times the speed a minute is a second, everywhere; what is no time stays."""
-    fast = yaml.safe_load(hurried(RULES.read_text(encoding="utf-8")))
-    by_name = {rule.get("alert") or rule["record"]: rule for group in fast["groups"] for rule in group["rules"]}
-    assert by_name["SPConfigJobFailed"]["for"] == "1000ms"
-    assert "spconfig_jobs_finished_total[60000ms]" in by_name["spconfig:jobs_finished:increase1h"]["expr"]
-    assert "> time() - 75 * 1" in by_name["spconfig:job_end_seen:last75m"]["expr"]
-    assert "- 6 * 60" in by_name["spconfig:job_end_seen:timestamp_seconds"]["expr"]
-    assert "[11520000ms:60000ms]) * 60\n" in by_name["SPConfigNeverSucceeded"]["expr"]
-    assert "3 * spconfig:usual_duration_seconds:p95" in by_name["SPConfigJobSlow"]["expr"]
-    assert not any("* 3600" in rule["expr"] or "* 86400" in rule["expr"] for rule in by_name.values())
