@@ -13,8 +13,8 @@ from spexporter.domain.ports import Change, Counted, Terms
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
 from spexporter.domain.tenanttime import Moment, TenantTime
 from spexporter.domain.view import TenantHealth, TenantState, TenantView
-from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.exposition.guard import Guard
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.exposition.page import BlockPage, Wanted
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.sailpoint.endpoints import Endpoint

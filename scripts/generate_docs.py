@@ -18,7 +18,8 @@ from spexporter.domain.errors import REASONS
 from spexporter.domain.family import Family
 from spexporter.domain.job import JobState, Operation, Source
 from spexporter.domain.result import Outcome
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.exposition.samples import UNOBSERVED
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.telemetry import LOG_LEVELS, SKIP_REASONS, STORE_OPS

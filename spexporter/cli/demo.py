@@ -17,7 +17,7 @@ from spexporter.clock import SystemClock
 from spexporter.config import Config, load
 from spexporter.domain.errors import StartError, words_of
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
-from spexporter.exposition.families import OWN_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
 from spexporter.simulator import Simulator, default_plans
 from spexporter.simulator import serving as serving_simulator

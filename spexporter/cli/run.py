@@ -14,7 +14,7 @@ from spexporter import app
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.config import Config, load
-from spexporter.exposition.families import OWN_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.files import Read
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
 from spexporter.telemetry import Telemetry

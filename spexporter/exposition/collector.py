@@ -13,8 +13,9 @@ from spexporter.domain.family import Family
 from spexporter.domain.meter import Meter
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
-from spexporter.exposition.families import METERED_FAMILIES, TENANT_FAMILIES, TenantFamily
+from spexporter.exposition.families import TENANT_FAMILIES, TenantFamily
 from spexporter.exposition.negotiate import Form
+from spexporter.exposition.ownfamilies import METERED_FAMILIES
 from spexporter.exposition.samples import Row, metered
 from spexporter.exposition.text import base_name
 

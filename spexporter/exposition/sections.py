@@ -6,9 +6,10 @@ from typing import NamedTuple
 from spexporter.domain.family import Family
 from spexporter.domain.tenanttime import Moment
 from spexporter.exposition.blocks import DURATION, TenantBlocks
-from spexporter.exposition.families import METERED_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.meterblocks import MeterBlocks
 from spexporter.exposition.negotiate import Form
+from spexporter.exposition.ownfamilies import METERED_FAMILIES
 from spexporter.exposition.pack import Blocks
 from spexporter.exposition.text import base_name, created_header, header
 

@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.simulator import default_plans
 from tests.support.world import OPENMETRICS, Scrape, World, world
 

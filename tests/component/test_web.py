@@ -12,7 +12,8 @@ import pytest
 from multidict import CIMultiDict
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.exposition.page import BlockPage
 from spexporter.simulator import default_plans
 from spexporter.web.status import ago

@@ -16,7 +16,7 @@ from spexporter.app import client_session, exporting, opened_ledger
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.config import load
-from spexporter.exposition.families import OWN_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, result_of, serving
 from spexporter.telemetry import Telemetry
 from tests.support.eventually import eventually

@@ -16,7 +16,7 @@ from spexporter.clock import SystemClock
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, Source, WatchedJob
 from spexporter.domain.ports import Change, Counted, Terms
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
-from spexporter.exposition.families import OWN_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.ledger.sql import opened
 from spexporter.telemetry import Telemetry
 from tests.support.program import LOOPBACK, answer, spexporter

@@ -18,7 +18,7 @@ import pytest
 from spexporter.app import opened_ledger
 from spexporter.clock import SystemClock
 from spexporter.config.values import Store
-from spexporter.exposition.families import OWN_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.ledger.schema import VERSION
 from spexporter.simulator import SimulatedJob, Simulator, TenantPlan, default_plans, result_of, serving
 from spexporter.simulator.jobs import CANCELLED, COMPLETE, FAILED

@@ -27,8 +27,8 @@ from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Group, Terms
 from spexporter.domain.result import ImportResult, TypeCounts
 from spexporter.domain.tenanttime import Moment
-from spexporter.exposition.families import OWN_FAMILIES
 from spexporter.exposition.guard import Guard
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.exposition.page import BlockPage, Wanted
 from spexporter.ledger.lease import SoleOwner
 from spexporter.ledger.sql import SqlLedger, opened

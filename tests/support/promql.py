@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import promql_parser as promql
 
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 
 FAMILIES = {family.name: family for family in (*TENANT_FAMILIES, *OWN_FAMILIES)}
 _HISTOGRAM = ("_bucket", "_count", "_sum")

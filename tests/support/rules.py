@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from tests.support.modules import ROOT
 
 PROMETHEUS = ROOT / "prometheus"

@@ -22,7 +22,7 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.ports import Change, Ledger
 from spexporter.domain.view import TenantState
-from spexporter.exposition.families import OWN_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
 from spexporter.web.server import Address

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from spexporter.domain.family import Family
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.telemetry import Telemetry
 from tests.support.modules import ROOT
 from tests.support.queries import dashboard_queries, recorded_names, rule_queries, selected

@@ -5,7 +5,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scripts.example_page import example_lines
 from spexporter.domain.family import Family
-from spexporter.exposition.families import OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
 
 FAMILIES: tuple[Family, ...] = (*TENANT_FAMILIES, *OWN_FAMILIES)
 

@@ -15,9 +15,10 @@ from spexporter.domain.meter import Meter
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
 from spexporter.exposition.collector import CollectorPage
-from spexporter.exposition.families import METERED_FAMILIES, OWN_FAMILIES, TENANT_FAMILIES
+from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.guard import Guard
 from spexporter.exposition.negotiate import Form
+from spexporter.exposition.ownfamilies import METERED_FAMILIES, OWN_FAMILIES
 from spexporter.exposition.page import BlockPage, Wanted
 from tests.support.boards import METERED_COUNTERS, METERED_GAUGES, NOW, TENANTS, changed, meters, views
 
