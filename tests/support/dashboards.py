@@ -86,7 +86,12 @@ def choices(dashboard: Json) -> Iterator[Choice]:
             yield Choice(dashboard["uid"], variable["name"], found["selector"] or "", found["label"])
 
 
+def queries(dashboard: Json) -> list[str]:
+    """Return what panels, annotations and variables ask for, with any values for the variables."""
+    found = [each.expr for each in asked(dashboard)] + [choice.selector for choice in choices(dashboard)]
+    return [filled(expr, TO_PARSE) for expr in found]
+
+
 def metrics(dashboard: Json) -> set[str]:
     """Return the families that a dashboard uses in any query, by the names of the table of families."""
-    found = [each.expr for each in asked(dashboard)] + [choice.selector for choice in choices(dashboard)]
-    return {each.family for expr in found for each in selectors(filled(expr, TO_PARSE))}
+    return {each.family for query in queries(dashboard) for each in selectors(query)}

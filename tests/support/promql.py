@@ -88,6 +88,11 @@ def selectors(query: str) -> Iterator[Selector]:
     yield from _under(parse(query), ())
 
 
+def selected(query: str) -> frozenset[str]:
+    """Return the names of all metrics that a query without variables reads."""
+    return frozenset(selector.metric for selector in selectors(query))
+
+
 def _under(node: object, around: tuple[str, ...]) -> Iterator[Selector]:
     match node:
         case promql.VectorSelector():

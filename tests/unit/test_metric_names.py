@@ -10,8 +10,10 @@ from spexporter.domain.family import Family
 from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.telemetry import Telemetry
+from tests.support.dashboards import committed, queries
 from tests.support.modules import ROOT
-from tests.support.queries import dashboard_queries, recorded_names, rule_queries, selected
+from tests.support.promql import selected
+from tests.support.rules import RULES, rules
 
 # Prometheus adds these itself, to what it scrapes and to alerts.
 OF_PROMETHEUS = frozenset(
@@ -44,7 +46,12 @@ SAMPLES = frozenset[str]().union(*FAMILIES.values())
 OF_THE_LIBRARY = frozenset(
     sample.name for metric in Telemetry(OWN_FAMILIES).registry.collect() for sample in metric.samples
 )
-QUERIES = (*dashboard_queries(), *rule_queries())
+RECORDED = frozenset(rule["record"] for rule in rules("record"))
+# What is asked, by where it stands.
+QUERIES = (
+    *((uid, query) for uid, dashboard in committed().items() for query in queries(dashboard)),
+    *((RULES.name, rule["expr"]) for kind in ("record", "alert") for rule in rules(kind)),
+)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -56,14 +63,14 @@ def test_mentioned_metric_exists(text: Path) -> None:
 
 def test_every_query_asks_for_what_exists() -> None:
     """No panel, variable, annotation or rule asks for a metric that nobody has."""
-    known = SAMPLES | OF_THE_LIBRARY | OF_PROMETHEUS | recorded_names()
-    unknown = {(query.file.name, name) for query in QUERIES for name in selected(query.expression) if name not in known}
+    known = SAMPLES | OF_THE_LIBRARY | OF_PROMETHEUS | RECORDED
+    unknown = {(place, name) for place, query in QUERIES for name in selected(query) if name not in known}
     assert unknown == set()
 
 
 def test_every_recorded_metric_is_asked_for() -> None:
     """No rule records what neither a dashboard nor another rule needs."""
-    assert recorded_names() <= asked_for()
+    assert asked_for() >= RECORDED
 
 
 def test_every_family_is_used_or_has_its_reason() -> None:
@@ -74,4 +81,4 @@ def test_every_family_is_used_or_has_its_reason() -> None:
 
 
 def asked_for() -> frozenset[str]:
-    return frozenset[str]().union(*(selected(query.expression) for query in QUERIES))
+    return frozenset[str]().union(*(selected(query) for _, query in QUERIES))

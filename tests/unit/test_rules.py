@@ -10,7 +10,7 @@ import yaml
 
 from scripts.promql import Aggregation, Binary, Node, Selector, read
 from tests.support.modules import ROOT
-from tests.support.queries import selected
+from tests.support.promql import selected
 from tests.support.rules import (
     TESTS,
     Rule,
