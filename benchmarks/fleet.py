@@ -2,7 +2,6 @@
 
 # ruff: noqa: INP001 - scripts beside each other
 import uuid
-from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -12,6 +11,7 @@ from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation,
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
 from spexporter.domain.tenanttime import Moment, TenantTime
 from spexporter.domain.view import TenantHealth, TenantState, TenantView
+from spexporter.exposition.joblines import series_of
 
 JOBS = 100
 NOW = Moment(wall_s=1_795_000_000.0, monotonic_s=100_000.0)
@@ -95,11 +95,4 @@ class Fleet:
 
 
 def _series(view: TenantView) -> int:
-    from spexporter.exposition.joblines import series_of  # noqa: PLC0415 - only here
-
     return sum(series_of(job) for job in view.state.jobs.values()) + len(view.state.totals) + 20
-
-
-def views_of(series: int, running: float = 0.02) -> Sequence[TenantView]:
-    """Return the views alone."""
-    return Fleet(series, running).views

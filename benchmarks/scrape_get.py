@@ -6,18 +6,20 @@ Run by `scrape.py --get`. Ours is the product's own route in a process of its ow
 # ruff: noqa: INP001, T201 - a script that prints what it found
 import asyncio
 import gc
+import json
 import multiprocessing
 import resource
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from urllib.request import urlopen
 
 import aiohttp
 from aiohttp import web
@@ -95,7 +97,7 @@ class Ours:
         self.memory = {"views": resident_kib() - before}
         self.board = LatestViews()
         self.page = engine()
-        self.beats, self.longest_s, self.polls = 0, 0.0, 0
+        self.longest_s, self.polls = 0.0, 0
         self.put()
 
     def put(self) -> None:
@@ -214,9 +216,6 @@ def _wait_for(port: int) -> None:
 
 def told(port: int) -> dict[str, object]:
     """Ask our server what it has measured since the last time."""
-    import json  # noqa: PLC0415 - only here
-    from urllib.request import urlopen  # noqa: PLC0415 - only here
-
     with urlopen(f"http://127.0.0.1:{port}/told", timeout=PATIENCE_S) as answer:
         found: dict[str, object] = json.load(answer)
     return found
@@ -304,6 +303,3 @@ def _polls(port: int, for_s: float, ask: Callable[[int], Got] | None) -> float:
             ask(port)
         time.sleep(1.0 - passed_s % 1.0)
     return float(str(told(port)["polls"])) / (time.perf_counter() - began_s)
-
-
-__all__: Sequence[str] = ["compare_gets"]
