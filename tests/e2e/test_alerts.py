@@ -6,6 +6,7 @@ and Alertmanager are Debian's.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +17,7 @@ from spexporter.simulator.faults import HANG_UP
 from tests.support.alarms import EVERY_S, Site, site
 from tests.support.alerting import FIRING, RESOLVED
 
-ACME, GLOBEX = "acme", "globex"
+ACME, GLOBEX = "acme-prod", "globex"  # the first has an on-call of its own in the example
 PLANS = [
     TenantPlan(ACME, "id-of-acme", "secret-of-acme", 0, 0.0, hub_old_failures=20),
     TenantPlan(GLOBEX, "id-of-globex", "secret-of-globex", 0, 0.0),
@@ -46,16 +47,24 @@ class Alarm(NamedTuple):
 
 IMPORT_FAILED = Alarm("SPConfigJobFailed", ACME, "import", "import-fails")
 EXPORT_FAILED = Alarm("SPConfigJobFailed", ACME, "export", "export-fails")
+CANCELLED = Alarm("SPConfigJobCancelled", ACME, "export", "export-cancelled")
 ERRORS = Alarm("SPConfigImportErrors", ACME, "import", "import-with-errors")
 AWAY = Alarm("SPConfigTenantUnreachable", GLOBEX)
 STALE = Alarm("SPConfigDataStale", GLOBEX)
 DOWN = Alarm("SPExporterDown")
-EXPECTED = {IMPORT_FAILED, EXPORT_FAILED, ERRORS, AWAY}
+# Who is told of what in one message, as docs/operations.md says: one for each tenant and alert, by severity and tenant.
+GROUPS = {
+    ("acme-on-call", ACME, IMPORT_FAILED.name): {IMPORT_FAILED, EXPORT_FAILED},
+    ("acme-on-call", ACME, ERRORS.name): {ERRORS},
+    ("operations", ACME, CANCELLED.name): {CANCELLED},
+    ("on-call", GLOBEX, AWAY.name): {AWAY},
+}
+EXPECTED = set[Alarm]().union(*GROUPS.values())
 INHIBITED = {STALE}
 
 
 async def test_who_must_know_is_told_and_of_nothing_else(tmp_path: Path) -> None:
-    """A failed job, errors of an import that is COMPLETE and a tenant that goes away are told, then that all is well.
+    """Jobs that fail or are cancelled, errors of a COMPLETE import and a tenant gone are told, then that it is over.
 
     Neither a first start on many old failures, nor dry runs, nor a restart say anything, and what only follows from
     something else that was told is kept back.
@@ -83,8 +92,11 @@ async def test_who_must_know_is_told_and_of_nothing_else(tmp_path: Path) -> None
             for alarm in sorted(EXPECTED):
                 await hears(here, alarm, RESOLVED, since_s=healed_s if alarm is AWAY else began_s + LASTS_S)
             await asyncio.sleep(QUIET_S)
-            assert await told(here, FIRING) == await told(here, RESOLVED) == EXPECTED
             assert await fired(here) == EXPECTED | INHIBITED
+            assert await told_together(here, FIRING) == await told_together(here, RESOLVED) == GROUPS
+            both = [each for each in here.heard.notifications if len(each.alerts) > 1]
+            assert {IMPORT_FAILED, EXPORT_FAILED} in [set(alarms(it.labels for it in each.alerts)) for each in both]
+            assert [text for text in texts(here) if "<" in text or "{{" in text] == []
 
 
 def fail_long_ago(here: Site) -> None:
@@ -100,6 +112,7 @@ async def happen(here: Site) -> None:
     """Let everything happen at once: what somebody must know, and what nobody needs to know."""
     await run(here, "import", IMPORT_FAILED.job_id, **FAILED)
     await run(here, "export", EXPORT_FAILED.job_id, **FAILED)
+    await run(here, "export", CANCELLED.job_id, final_state="CANCELLED")
     await run(here, "import", ERRORS.job_id, result=result_of({"SOURCE": {"errors": 2, "objects": 1}}))
     await run(here, "import", "all-well", result=result_of({"SOURCE": {"warnings": 3, "objects": 4}}))
     await run(here, "import", "dry-run", result=result_of({"SOURCE": {"errors": 7}}, preview=True), preview=True)
@@ -124,6 +137,25 @@ async def hears(here: Site, alarm: Alarm, status: str, *, since_s: float) -> Non
 async def told(here: Site, status: str) -> set[Alarm]:
     """Return what the webhook was told of."""
     return set(alarms(each.labels for each in here.heard.told(status))) - await excused(here)
+
+
+async def told_together(here: Site, status: str) -> dict[tuple[str, str, str], set[Alarm]]:
+    """Return what was told in the messages of each group, by who got them and what the group has in common."""
+    excuses, found = await excused(here), defaultdict[tuple[str, str, str], set[Alarm]](set)
+    for each in here.heard.notifications:
+        group = each.receiver, each.group.get("tenant", ""), each.group["alertname"]
+        alerts = set(alarms(alert.labels for alert in each.alerts if alert.status == status)) - excuses
+        assert {(alert.tenant, alert.name) for alert in alerts} <= {group[1:]}, each
+        if alerts:
+            found[group] |= alerts
+    return found
+
+
+def texts(here: Site) -> Iterator[str]:
+    """Yield every text and address that was sent; what a template could not fill in shows as <…> or {{…}}."""
+    for each in here.heard.notifications:
+        for alert in each.alerts:
+            yield from alert.annotations.values()
 
 
 async def fired(here: Site) -> set[Alarm]:
