@@ -53,6 +53,9 @@ mutants: $(READY) ## Change each Prometheus rule in each way that it can be wron
 docs: $(READY) ## Write the generated references anew
 	$(BIN)/python -m scripts.generate_docs
 
+tables: $(READY) ## Write the table of the inspection problem anew
+	$(BIN)/python -m scripts.inspection_table
+
 dashboards: $(READY) ## Write Grafana's dashboards anew
 	$(BIN)/python -m scripts.dashboards
 

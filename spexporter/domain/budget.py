@@ -56,6 +56,7 @@ class RequestBudget:
     def __init__(self, limit: RateLimit) -> None:
         self.limit = limit
         self._in_flight = 0
+        self._started_s = -math.inf
         self._free_at: deque[float] = deque()
         self._paused_until_s = -math.inf
         self._share = 1.0
@@ -74,16 +75,36 @@ class RequestBudget:
         # With all places in flight none is free sooner than a whole window after an answer that has not come yet.
         return self._free_at[0] if self._free_at else now_s + self._window_s
 
+    def evenly_at(self, now_s: float, beginning: int = 0) -> float:
+        """When another request should start, with `beginning` more about to: some places are kept for what comes later.
+
+        Half of a window may be used at once. From there on starts keep an even distance: an allowance that is all used
+        would else be used in one burst, with nothing to be asked until the next window.
+        """
+        opens_s = self.opens_at(now_s)
+        used, allowed = self.used(now_s) + beginning, self.allowed(now_s)
+        if opens_s > now_s or 2 * used < allowed:
+            return opens_s
+        if used >= allowed:
+            return now_s + self._window_s / allowed
+        return max(now_s, self._started_s + self._window_s / allowed * (1 + beginning))
+
     def start(self, now_s: float) -> None:
         """Take a place for a request that starts now; only when `opens_at` says so."""
         if self.opens_at(now_s) > now_s:
             raise ValueError("no place is free")
         self._in_flight += 1
+        self._started_s = now_s
 
     def finish(self, now_s: float) -> None:
         """Say that an answer has arrived or has been given up: its place is free `per_s` after this."""
         self._in_flight -= 1
         self._free_at.append(now_s + self._window_s)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return self._in_flight
 
     def used(self, now_s: float) -> int:
         """Places taken in the present window, those in flight included."""

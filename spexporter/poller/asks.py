@@ -1,12 +1,12 @@
 """What looks at a tenant need of others, and what they lead to."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobKey, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportResult
-from spexporter.domain.schedule import Target, TargetKind
+from spexporter.domain.schedule import Outlook, Target, TargetKind
 from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, Endpoint
 from spexporter.sailpoint.vitals import Vitals
 
@@ -42,16 +42,21 @@ class Asks(Protocol):
         """Return when the personal access token ends, Unix seconds; None for never, or where that is not told."""
         ...
 
+    def opens_s(self, looks: int) -> float:
+        """When the budget lets another look start, monotonic seconds, with `looks` that share it under way."""
+        ...
+
     def secret_changed(self) -> bool:
         """Tell whether the secret is another one than that of the last token request."""
         ...
 
 
 class Following(NamedTuple):
-    """The look that follows one, and in how many seconds."""
+    """The look that follows one: in so many seconds, or, where it answers for jobs that run, when it is worth it."""
 
     target: Target
-    after_s: float
+    after_s: float = 0.0
+    outlooks: Sequence[Outlook] = ()
 
 
 def endpoint_of(target: Target) -> Endpoint:

@@ -5,6 +5,7 @@ layers below raise, and this turns what they raise into another try.
 """
 
 import asyncio
+import math
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterable, Mapping
 
@@ -17,6 +18,7 @@ from spexporter.domain.job import Job, JobKey, WatchedJob
 from spexporter.domain.ports import Group, Lease, Pulse
 from spexporter.domain.schedule import Schedule, Target, TargetKind, spread_s
 from spexporter.domain.view import TenantState
+from spexporter.poller.asks import Following
 from spexporter.poller.tenant import TenantPolling
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -39,12 +41,14 @@ class Poller:
         self._before_run: list[Target] | None = []
         self._in_flight: Counter[str] = Counter()
         self._tending: set[str] = set()
+        self._shut_since_s: dict[str, float] = {}  # by tenant: since when looks that are due wait for budget
         self._wake = asyncio.Event()
 
     async def add(self, name: str, tenant: TenantPolling, state: TenantState) -> None:
         """Show what the ledger knows of a tenant, before the first exchange, and poll it from now on."""
         targets = await tenant.restore(state)
         self._tenants[name] = tenant
+        self._schedule.pace(name, tenant.pace)
         self._ask_soon([Target(name, TargetKind.PROBE), *targets])
         self._wake.set()
 
@@ -57,6 +61,7 @@ class Poller:
             look.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         self._in_flight.pop(name, None)
+        self._shut_since_s.pop(name, None)
         self._tending.discard(name)
 
     def __len__(self) -> int:
@@ -165,18 +170,20 @@ class Poller:
         beat_s = self._clock.monotonic() + _HEARTBEAT_S
         if self._in_flight.total() >= _LOOKS_PER_GROUP:
             return beat_s  # the end of a look sets the event
-        head_s = self._schedule.head(self._busy())
-        return beat_s if head_s is None else min(beat_s, head_s)
+        return min(beat_s, self._schedule.head(self._opens_s))
 
     def _start_due(self, looks: asyncio.TaskGroup) -> None:
         now_s = self._clock.monotonic()
-        while self._in_flight.total() < _LOOKS_PER_GROUP and (taken := self._schedule.take(now_s, self._busy())):
+        while self._in_flight.total() < _LOOKS_PER_GROUP and (taken := self._schedule.take(now_s, self._opens_s)):
             target, due_s = taken
             if self._lease.held(self._group) is None:
                 self._pulse.skipped("lease")
                 self._schedule.add(target, now_s + _HEARTBEAT_S)
                 continue
             self._pulse.started(now_s - due_s)
+            waited_s = now_s - max(due_s, self._shut_since_s.pop(target.tenant, now_s))
+            if waited_s > 0:
+                self._tenants[target.tenant].waited(waited_s)
             self._in_flight[target.tenant] += 1
             self._begin(target.tenant, self._look(target), str(target), looks)
 
@@ -186,10 +193,16 @@ class Poller:
         self._looks[tenant].add(task)
         task.add_done_callback(self._looks[tenant].discard)
 
-    def _busy(self) -> frozenset[str]:
-        """Return the tenants that have as many looks in flight as they may; one that is leaving takes none any more."""
-        here = ((name, looks) for name, looks in self._in_flight.items() if name in self._tenants)
-        return frozenset(name for name, looks in here if looks >= self._tenants[name].most_looks)
+    def _opens_s(self, name: str) -> float:
+        """When a look at a tenant may start; at one that is leaving, never."""
+        tenant, looks = self._tenants.get(name), self._in_flight[name]
+        if tenant is None or looks >= tenant.most_looks:
+            return math.inf
+        opens_s = tenant.opens_s(self._in_flight.total())
+        if opens_s <= (now_s := self._clock.monotonic()):
+            return -math.inf  # now, also for who has read the clock a moment ago
+        self._shut_since_s.setdefault(name, now_s)
+        return opens_s
 
     async def _look(self, target: Target) -> None:
         """Make one look and queue what comes next, whatever happens."""
@@ -205,12 +218,19 @@ class Poller:
                 self._put_off(target, tenant.pace.slowest_s)
             else:
                 if following is not None:
-                    self._schedule.add(following.target, self._clock.monotonic() + following.after_s)
+                    self._queue(following)
             finally:
                 self._in_flight[target.tenant] -= 1
                 self._pulse.attempted(target.tenant)
                 tenant.show()
                 self._wake.set()
+
+    def _queue(self, following: Following) -> None:
+        now_s = self._clock.monotonic()
+        if following.outlooks:
+            self._schedule.look_again(following.target, following.outlooks, now_s)
+        else:
+            self._schedule.add(following.target, now_s + following.after_s)
 
     def _put_off(self, target: Target, after_s: float) -> None:
         """Queue another try, and hold back the whole tenant where nothing is to be asked of it for a while."""

@@ -7,7 +7,7 @@ from spexporter.domain.errors import AnswerTooLarge, TenantError, TenantForbidde
 from spexporter.domain.job import Job, JobState, Observation, Operation
 from spexporter.domain.ports import Change, Counted
 from spexporter.domain.result import Outcome
-from spexporter.domain.schedule import Pace, Target, TargetKind, next_look_s
+from spexporter.domain.schedule import Pace, Target, TargetKind
 from spexporter.domain.tenanttime import Moment
 from spexporter.poller.asks import Asks, Follow, Following
 from spexporter.poller.experience import Experience
@@ -77,7 +77,7 @@ class JobLooks:
             return following and Following(following, 0.0)
         if job.state is JobState.NOT_FOUND:
             return Following(target, self._pace.probe_s if job.left else self._pace.slowest_s)
-        return Following(target, next_look_s(self._pace, self._publisher.elapsed_s(job)))
+        return Following(target, outlooks=[self._publisher.outlook(job)])
 
     async def _look_at_result(self, target: Target, job: Job) -> None:
         try:

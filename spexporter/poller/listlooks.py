@@ -15,7 +15,7 @@ from spexporter.domain.schedule import Pace, Target
 from spexporter.poller.asks import Asks, Following
 from spexporter.poller.experience import Experience
 from spexporter.poller.joblooks import log_state
-from spexporter.poller.lists import Lists, Reading, next_reading_s
+from spexporter.poller.lists import Lists, Reading
 from spexporter.poller.publishing import STORE_RETRY_S, Publisher
 from spexporter.sailpoint.endpoints import LIST_ENDPOINT
 
@@ -62,8 +62,10 @@ class ListLooks:
         if not taken:
             return Following(target, STORE_RETRY_S)
         running = [job for job in self._publisher.jobs.values() if job.running and job.key.operation in LIST_ENDPOINT]
-        ages_s = {job.key: self._publisher.elapsed_s(job) for job in running}
-        return Following(target, next_reading_s(self._pace, operation, ages_s))
+        if own := [job for job in running if job.key.operation is operation]:
+            return Following(target, outlooks=[self._publisher.outlook(job) for job in own])
+        # Now and then while one of another list runs, as one leads to the next, and rarely while none does.
+        return Following(target, self._pace.slowest_s if running else self._pace.probe_s)
 
     async def _take_in(self, operation: Operation, listed: tuple[ListedJob, ...]) -> bool:
         """Believe what a list says, and tell whether that is so of its new jobs, too."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from spexporter.domain.hub import ListedJob, Listing, pending_drafts
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, Source, WatchedJob
 from spexporter.domain.ports import Change
-from spexporter.domain.schedule import Pace, next_look_s
 
 _CONFIRMATIONS = 3  # readings without a job until we say that it is not found: one list may come short
 _Entries = Mapping[JobKey, ListedJob]
@@ -105,16 +104,6 @@ class Lists:
             lost = live[key].end_seen_s is None and live[key].state is not JobState.NOT_FOUND
             if lost and self._missed[key] >= _CONFIRMATIONS:
                 yield Observation(key, JobState.NOT_FOUND, "", observed_s=now_s)
-
-
-def next_reading_s(pace: Pace, operation: Operation, ages_s: Mapping[JobKey, float | None]) -> float:
-    """Return how long to wait until the next reading, in seconds.
-
-    `ages_s` are how long those of the tenant's jobs have run that run now and are Configuration Hub's. Often while one
-    of this list runs, now and then while one of another does, as one leads to the next, and rarely while none does.
-    """
-    own = [next_look_s(pace, age_s) for key, age_s in ages_s.items() if key.operation is operation]
-    return min(own, default=pace.slowest_s if ages_s else pace.probe_s)
 
 
 def _watched(entry: ListedJob) -> WatchedJob:

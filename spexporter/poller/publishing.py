@@ -9,9 +9,11 @@ from dataclasses import replace
 from spexporter.clock import Clock
 from spexporter.domain.baseline import Baselines
 from spexporter.domain.counting import SeriesKey
+from spexporter.domain.durations import UNKNOWN
 from spexporter.domain.job import Job, JobKey
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
+from spexporter.domain.schedule import Outlook
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantState, TenantView
 from spexporter.poller.care import Care
@@ -111,6 +113,14 @@ class Publisher:
     def elapsed_s(self, job: Job) -> float | None:
         """Return how long `job` has run or took, in seconds, None where that is not known."""
         return self._view().elapsed_s(job, Moment(self._clock.wall(), self._clock.monotonic()))
+
+    def outlook(self, job: Job) -> Outlook:
+        """Return what is expected of a job that has not ended; one that tells no beginning began when it was given."""
+        usual = self.state.usual.get(job.key.operation)
+        age_s = self.elapsed_s(job)
+        if age_s is None:
+            age_s = max(0.0, self._clock.wall() - job.given_s) if job.given_s is not None else 0.0
+        return Outlook(usual.fit if usual else UNKNOWN, age_s)
 
     @contextmanager
     def _veiled(self, change: Change) -> Iterator[None]:

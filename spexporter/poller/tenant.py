@@ -49,6 +49,7 @@ class TenantPolling:
         self._tenant = tenant
         self._client = client
         self._clock = clock
+        self._exchanges = exchanges
         self._knows_types = False
         # What could not be watched while the store failed.
         self._unwatched: dict[JobKey, WatchedJob] = {}
@@ -178,6 +179,14 @@ class TenantPolling:
         """How many looks may be in flight: one, to find out, while the tenant's circuit breaker is not closed."""
         closed = self._experience.patience.breaker(self._clock.monotonic()) is BreakerState.CLOSED
         return _LOOKS_PER_TENANT if closed else 1
+
+    def opens_s(self, looks: int) -> float:
+        """When the budget lets another look start, monotonic seconds, with `looks` of its group under way."""
+        return self._client.opens_s(looks)
+
+    def waited(self, wait_s: float) -> None:
+        """Take note of how long a look waited for budget."""
+        self._exchanges.waited(self._tenant, wait_s)
 
     def watches(self, target: Target) -> bool:
         """Whether `target` is still worth a look: its job may have left while one was under way."""

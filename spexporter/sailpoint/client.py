@@ -109,6 +109,10 @@ class TenantClient:
 
         return await self._get(Endpoint.PERSONAL_ACCESS_TOKENS, "", decode)
 
+    def opens_s(self, looks: int) -> float:
+        """When the budget lets another look start, monotonic seconds, with `looks` that share it under way."""
+        return self._transport.gate.opens_s(self._version, looks)
+
     def secret_changed(self) -> bool:
         """Tell whether the secret is another one than that of the last token request."""
         return self._tokens.secret_changed()

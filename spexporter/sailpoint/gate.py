@@ -80,6 +80,14 @@ class Gate:
             elif version in stored.windows:
                 budget.restore(stored.windows[version], now_s)
 
+    def opens_s(self, version: str | None, looks: int) -> float:
+        """When another look should start so that it need not wait in `place`, monotonic seconds.
+
+        Those of the `looks` under way that are no request yet are about to be one.
+        """
+        requests = max(budget.in_flight for budget in self.budgets.values())
+        return self.budgets[version or VERSIONS[0]].evenly_at(self._clock.monotonic(), max(0, looks - requests))
+
     def used(self, version: str | None) -> int:
         """Return the places taken in the present window of `version`; of the newest one while it is not known."""
         return self.budgets[version or VERSIONS[0]].used(self._clock.monotonic())

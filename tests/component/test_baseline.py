@@ -135,7 +135,7 @@ async def test_each_event_is_an_increase_once_whenever_it_comes(file: Path) -> N
 
 async def test_after_a_restart_the_counters_show_what_they_showed_and_then_what_came_since(file: Path) -> None:
     """What was counted while the baseline was held, and what ended while no process ran, are increases of the next."""
-    plant = [imported("early"), imported("held", after_s=140), imported("between", after_s=300, result=TWO)]
+    plant = [imported("early"), imported("held", after_s=140), imported("between", after_s=330, result=TWO)]
     async with world([PLAN], plant=plant, store=file, hold_s=120) as first:
         pages = await watched(first, 130, 10)
         assert errors(pages[-1]) == 3

@@ -243,4 +243,4 @@ async def test_a_tenant_whose_clock_is_off_has_right_durations_and_is_polled_as_
         assert page.value("spconfig_job_duration_seconds", job_id="ended") == pytest.approx(90, abs=0.01)
         looks = page.value("spexporter_api_requests_total", endpoint="export-status", code="200")
         assert looks is not None
-        assert 40 <= looks <= 80  # a tenth of the age each time: 2 s at first, a minute at last
+        assert 120 <= looks <= 180  # each few seconds, as of a job of which nobody knows how long it takes

@@ -192,6 +192,10 @@ class SyntheticTenant:
         self._clock = clock
         self._telemetry = telemetry
 
+    def opens_s(self, looks: int) -> float:
+        assert looks >= 0
+        return -math.inf
+
     def secret_changed(self) -> bool:
         return False
 

@@ -6,7 +6,7 @@ import pytest
 
 from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import object_type_baseline, operation_baseline
-from spexporter.domain.durations import Usual
+from spexporter.domain.durations import usual
 from spexporter.domain.job import JobKey, JobState, Operation, WatchedJob
 from spexporter.domain.ports import Change, Group, StoredWindow, Terms
 from spexporter.domain.view import TenantState
@@ -260,7 +260,7 @@ async def test_facts_of_a_tenant(bench: Bench) -> None:
         await bench.apply(Change(added=(WatchedJob(key),), observations=(observation,), at_s=NOW_S))
     state = await bench.apply(Change(answered_s=NOW_S, tenant_offset_s=-2.5))
     assert state.successes == {Operation.EXPORT: NOW_S}
-    assert state.usual == {Operation.EXPORT: Usual(20.0, 30.0)}
+    assert state.usual == {Operation.EXPORT: usual([30.0, 10.0, 20.0])}
     assert (state.last_answer_s, state.tenant_offset_s) == (NOW_S, -2.5)
 
 

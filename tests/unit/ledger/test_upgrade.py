@@ -13,7 +13,7 @@ import pytest
 from spexporter.domain import counting
 from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import SeriesKey
-from spexporter.domain.durations import Usual
+from spexporter.domain.durations import usual
 from spexporter.domain.job import JobState, Operation, WatchedJob
 from spexporter.domain.ports import Change, StoredWindow
 from spexporter.domain.result import Outcome
@@ -85,7 +85,7 @@ async def test_an_old_store_keeps_all_it_knows(old: SqliteBench) -> None:
     nightly = WatchedJob(IMPORT, name="synthetic nightly", max_age_s=1800.0, preview=False)
     assert state.jobs[IMPORT].watched == nightly
     assert state.successes == {Operation.EXPORT: NOW_S - 5}
-    assert state.usual == {Operation.EXPORT: Usual(10.0, 10.0)}
+    assert state.usual == {Operation.EXPORT: usual([10.0] * 3)}
     assert (state.last_answer_s, state.tenant_offset_s) == (NOW_S, 0.25)
     await old.close()
 

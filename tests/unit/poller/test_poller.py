@@ -45,6 +45,10 @@ class Scripted:
     asked: Counter[str] = field(default_factory=Counter)
     on_list: Callable[[], Awaitable[tuple[ListedJob, ...]]] | None = None
 
+    def opens_s(self, looks: int) -> float:
+        assert looks >= 0
+        return -math.inf
+
     def secret_changed(self) -> bool:
         return self.changed
 
