@@ -1,8 +1,9 @@
 """Compares how old the truth is for how many requests: `python benchmarks/freshness.py`.
 
-Ours, round robin and a growing back-off. All data is synthetic, and time is only counted, so that hours take seconds. A population of jobs is closed: one that is
-found to have ended is replaced by a new one, whose beginning is known. Our schedule and budget are the real ones, and
-durations are learned as the ledger learns them, from nothing. A request is answered at once.
+Ours, round robin and a growing back-off. All data is synthetic, and time is only counted, so that hours take seconds. A
+population of jobs is closed: one that is found to have ended is replaced by a new one, whose beginning is known. Our
+schedule and budget are the real ones, and durations are learned as the ledger learns them, from nothing. A request is
+answered at once.
 
 The bound is the inspection problem's: what nobody can do better who has the same requests on average and knows the
 distributions, but not the single job. The others ask all the time: 10 requests a second.
