@@ -6,6 +6,7 @@ Only GET here, and POST on the token URL in `auth`: the token that we hold could
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -23,7 +24,8 @@ from spexporter.sailpoint.auth import Token, TokenSource
 from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, VERSIONS, Endpoint, exists, path
 from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.replies import check
-from spexporter.sailpoint.transport import Answer, Transport
+from spexporter.sailpoint.resultsink import ResultSink
+from spexporter.sailpoint.transport import Answer, Sink, Transport
 from spexporter.sailpoint.wire import Grants
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -80,7 +82,8 @@ class TenantClient:
 
     async def result(self, key: JobKey) -> ImportResult:
         """Download an ended import's result and return its counts."""
-        return await self._get(Endpoint.IMPORT_RESULT, key.job_id, wire.decode_result)
+        sink = ResultSink()
+        return await self._get(Endpoint.IMPORT_RESULT, key.job_id, lambda _: sink.result(), sink)
 
     async def report(self, key: JobKey) -> ImportReport:
         """Download an ended import's result and return its counts and what it says."""
@@ -117,7 +120,7 @@ class TenantClient:
         """Tell whether the secret is another one than that of the last token request."""
         return self._tokens.secret_changed()
 
-    async def _get(self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T]) -> T:
+    async def _get(self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T], sink: Sink | None = None) -> T:
         async with self._finding_version:
             if self._version is None:
                 await self._find_version()
@@ -125,7 +128,7 @@ class TenantClient:
         if not exists(endpoint, version):
             cure = advice.about_not_found(endpoint)
             raise TenantNotFound(f"the API version {version} has no {endpoint}", endpoint=endpoint, cure=cure)
-        return await self._ask(endpoint, job_id, version, decode)
+        return await self._ask(endpoint, job_id, version, decode, sink)
 
     def _reading(self) -> lists.Reading:
         return lists.Reading(
@@ -165,8 +168,10 @@ class TenantClient:
         self.vitals.version(version)
         log.info("api_version_found", api_version=version)
 
-    async def _ask(self, endpoint: Endpoint, job_id: str, version: str, decode: Callable[[bytes], T]) -> T:
-        answer, token = await self._exchange(endpoint, job_id, version)
+    async def _ask(
+        self, endpoint: Endpoint, job_id: str, version: str, decode: Callable[[bytes], T], sink: Sink | None = None
+    ) -> T:
+        answer, token = await self._exchange(endpoint, job_id, version, sink)
         try:
             check(answer, endpoint, [version], self._transport, clock=self._clock, grants=token.grants)
         except TenantForbidden:
@@ -186,16 +191,17 @@ class TenantClient:
         self.vitals.answered()
         return decoded
 
-    async def _exchange(self, endpoint: Endpoint, job_id: str, version: str) -> tuple[Answer, Token]:
+    async def _exchange(self, endpoint: Endpoint, job_id: str, version: str, sink: Sink | None) -> tuple[Answer, Token]:
         """Ask once, and once more with a new token after a 401: a token can die before its time."""
         url = self._base_url + path(endpoint, version, job_id)
         is_result = endpoint is Endpoint.IMPORT_RESULT
         max_bytes = self._limits.results_bytes if is_result else self._limits.other_bytes
+        ask = partial(self._transport.ask, endpoint, url, [version], max_bytes=max_bytes, sink=sink)
         token = await self._tokens.get()
-        answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text)
+        answer = await ask(token=token.text)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             token = await self._tokens.replace(token)
-            answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text)
+            answer = await ask(token=token.text)
         return answer.without(token.text), token
 
 

@@ -41,9 +41,9 @@ class ResultStream:
     """Counts an import's result piece by piece.
 
     What it tells is what `wire.decode_result` tells of the whole body, in whichever pieces it came, but for bodies that
-    no honest tenant sends: text that is not UTF-8 is unreadable anywhere, not only where it is used; a backup id that is
-    a number with a fraction or an exponent is no id; numbers of thousands of digits, or with an exponent of dozens, may
-    be unreadable; and values nested so deep that Python's stack does not take them can be read.
+    no honest tenant sends. Text that is not UTF-8 is unreadable anywhere, not only where it is used. A backup id that
+    is a number with a fraction or an exponent is no id. Numbers of thousands of digits, or with an exponent of dozens,
+    may be unreadable. Values that are nested too deep for Python's stack can be read.
     """
 
     def __init__(self, window: int = _WINDOW) -> None:
@@ -73,7 +73,8 @@ class ResultStream:
         """
         if self._failure is not None:
             raise self._failure
-        self._parse(self._released() + self._pieces.rest())
+        # The parser says nothing of a word that has begun behind the body, until it ends: a blank ends it.
+        self._parse(self._released() + self._pieces.rest() + b"\n")
         self._parse(None)
         return self._outline.result()
 

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import quote, quote_plus, urlsplit
+from typing import Protocol
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -20,9 +21,12 @@ from spexporter.domain.ports import Exchanges
 from spexporter.sailpoint import advice
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
+from spexporter.sailpoint.hiding import HIDDEN, Hiding, spellings, without
 from spexporter.sailpoint.vitals import Vitals
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_LONGEST_ERROR_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +50,20 @@ class Answer:
     body: bytes
 
     def without(self, *secrets: str) -> "Answer":
-        """Return the answer without what it was asked with: a hostile or careless gateway may send it back.
-
-        Else it would come into errors, the log and the page for people.
-        """
-        body, headers = self.body, self.headers
-        for secret in secrets:
-            for spelling in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
-                body = body.replace(spelling.encode(), b"(hidden)")
-                if spelling in headers.get("Location", ""):
-                    headers = {**headers, "Location": "(hidden)"}
+        """Return the answer without what it was asked with."""
+        body, headers = without(self.body, *secrets), self.headers
+        for spelling in {spelling for secret in secrets for spelling in spellings(secret)}:
+            if spelling in headers.get("Location", ""):
+                headers = {**headers, "Location": HIDDEN}
         return self if body is self.body and headers is self.headers else Answer(self.status, headers, body)
+
+
+class Sink(Protocol):
+    """Takes the body of a good answer while it arrives."""
+
+    async def take(self, piece: bytes) -> None:
+        """Take the next piece, which may be empty."""
+        ...
 
 
 class Transport:
@@ -91,10 +98,13 @@ class Transport:
         max_bytes: int,
         token: str | None = None,
         form: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         """Make one exchange and return its answer, whatever its status.
 
         A GET with a bearer token, or a POST of a urlencoded form; it takes a place in the budget of each of `versions`.
+        The body of a good answer goes into `sink` where there is one, without the token; it is whole if nothing is
+        raised, and `body` is empty then.
 
         Raises:
             TenantUnreachable, TenantTimeout: no whole answer came.
@@ -121,7 +131,11 @@ class Transport:
                     received_s = self._clock.monotonic()
                     code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
                     self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
-                    body = await _read(response, max_bytes, endpoint)
+                    pieces = _pieces(response, max_bytes, endpoint)
+                    if sink is not None and response.status < HTTPStatus.MULTIPLE_CHOICES:
+                        await _pour(pieces, sink, token or "")
+                        return Answer(response.status, response.headers, b"")
+                    body = b"".join([piece async for piece in pieces])
                     return Answer(response.status, response.headers, body)
             finally:
                 took_s = self._clock.monotonic() - sent_s
@@ -181,21 +195,28 @@ def _said(error: Exception) -> str:
     return re.sub(r" ssl:\w+", "", str(error))
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int, endpoint: Endpoint) -> bytes:
-    """Read a body of at most `max_bytes`, counted as it is after decompression."""
-    chunks: list[bytes] = []
+async def _pieces(response: aiohttp.ClientResponse, max_bytes: int, endpoint: Endpoint) -> AsyncIterator[bytes]:
+    """Read a body of at most `max_bytes`, counted as it is after decompression; of an error's body the first MiB."""
+    is_good = response.status < HTTPStatus.MULTIPLE_CHOICES
+    longest = max_bytes if is_good else min(max_bytes, _LONGEST_ERROR_BYTES)
     size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > max_bytes:
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > longest:
             response.close()
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                break  # the status says enough
+            if not is_good:
+                return  # the status says enough
             key = "results" if endpoint is Endpoint.IMPORT_RESULT else "other"
             cure = f"raise max_answer.{key} for this tenant if such an answer is to be expected"
             raise AnswerTooLarge(f"the answer is longer than {max_bytes} bytes", endpoint=endpoint, cure=cure)
-        chunks.append(chunk)
-    return b"".join(chunks)
+        yield piece
+
+
+async def _pour(pieces: AsyncIterator[bytes], sink: Sink, token: str) -> None:
+    hiding = Hiding(token)
+    async for piece in pieces:
+        await sink.take(hiding.without(piece))
+    await sink.take(hiding.rest())
 
 
 def proxy_from_environment(url: str) -> str | None:

@@ -31,7 +31,7 @@ from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.gate import Gate
-from spexporter.sailpoint.transport import Answer, Route, Transport
+from spexporter.sailpoint.transport import Answer, Route, Sink, Transport
 from spexporter.sailpoint.vitals import Vitals
 from tests.support.clock import START_WALL_S, FakeClock, settle
 from tests.unit.poller.test_poller import GROUP, Beats, HeldBy, Lost
@@ -131,14 +131,19 @@ class Tenant(Transport):
         max_bytes: int,
         token: str | None = None,
         form: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         """See `Transport.ask`."""
         del url, versions, max_bytes, token, form
         turn = self.asked[endpoint]
         self.asked[endpoint] += 1
+        body = json.dumps(GOOD[endpoint][min(turn, len(GOOD[endpoint]) - 1)]).encode()
         if (endpoint, turn) == (self._spoilt.endpoint, self._spoilt.turn):
-            return Answer(200, {}, self._spoilt.body)
-        return Answer(200, {}, json.dumps(GOOD[endpoint][min(turn, len(GOOD[endpoint]) - 1)]).encode())
+            body = self._spoilt.body
+        if sink is None:
+            return Answer(200, {}, body)
+        await sink.take(body)
+        return Answer(200, {}, b"")
 
 
 async def lived(spoilt: Spoilt) -> tuple[Lost, TenantView, Tenant]:

@@ -1,10 +1,15 @@
 """A result that is counted while it comes is counted as the whole one would be."""
 
+import codecs
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import TypeVar
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spexporter.domain.result import ImportResult, TypeCounts
@@ -12,6 +17,8 @@ from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.resultstream import ResultStream
 from spexporter.sailpoint.wire import decode_result
 
+T = TypeVar("T")
+U = TypeVar("U")
 NAMES = ("results", "SOURCE", "errors", "warnings", "infos", "importedObjects", "key", "exportJobId", "text")
 LISTS = ("errors", "warnings", "infos", "importedObjects")
 SCALARS = (
@@ -20,8 +27,10 @@ SCALARS = (
 WORDS = st.sampled_from(["IMPORT_PREVIEW", "},", "}]", '"', "\\", "\ud83d", "\ude00", "\N{GRINNING FACE}"])
 JSON = st.recursive(
     SCALARS | WORDS,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(NAMES) | WORDS | st.text(max_size=9), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(NAMES) | WORDS | st.text(max_size=9), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 MESSAGES = st.lists(
@@ -45,34 +54,37 @@ def objects(names: st.SearchStrategy[str], values: st.SearchStrategy[object]) ->
     return st.lists(st.tuples(names, values), max_size=4).map(Pairs)
 
 
-TYPES = objects(
-    st.sampled_from(["SOURCE", "RULE", "results", *LISTS]) | WORDS,
-    objects(st.sampled_from(LISTS) | st.just("statistics"), MESSAGES | JSON) | JSON,
-)
+def mostly(usual: st.SearchStrategy[T], odd: st.SearchStrategy[U]) -> st.SearchStrategy[T | U]:
+    return st.integers(0, 15).flatmap(lambda dice: usual if dice else odd)
+
+
+ENTRIES = mostly(objects(mostly(st.sampled_from(LISTS), st.just("statistics")), mostly(MESSAGES, JSON)), JSON)
+TYPES = objects(mostly(st.sampled_from(["SOURCE", "RULE"]), st.sampled_from(["results", *LISTS]) | WORDS), ENTRIES)
 RESULTS = objects(
-    st.sampled_from(["results", "results", "exportJobId", "other"]),
-    TYPES | objects(st.sampled_from(["results", "SOURCE"]), TYPES) | st.integers() | JSON,
+    mostly(st.just("results"), st.sampled_from(["exportJobId", "other"])),
+    mostly(TYPES, objects(st.sampled_from(["results", "SOURCE"]), TYPES) | st.integers() | JSON),
 )
+DAMAGE = st.sampled_from(["", ",", "]", "}", "{", '"', "\\", " ", "\v"])
 
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Write a result, and damage it now and then; numbers that are ids are whole."""
-    body = draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + json.dumps(
-        draw(RESULTS | JSON),
+    """Write a result, and damage it now and then, but not its encoding."""
+    text = json.dumps(
+        draw(mostly(RESULTS, JSON)),
         ensure_ascii=draw(st.booleans()),
         indent=draw(st.sampled_from([None, 1])),
         separators=draw(st.sampled_from([(",", ":"), None])),
-    ).encode(errors="replace")
-    if draw(st.sampled_from([False, False, True])):
-        start, length = draw(st.integers(0, len(body))), draw(st.integers(0, 2))
-        body = body[:start] + draw(st.sampled_from([b"", b",", b"]", b"}", b"{", b'"', b"\\", b" "])) + body[start + length :]
-    return body
+    )
+    if draw(st.sampled_from([False, False, False, True])):
+        start, length = draw(st.integers(0, len(text))), draw(st.integers(0, 2))
+        text = text[:start] + draw(DAMAGE) + text[start + length :]
+    return draw(st.sampled_from([b"", b"", codecs.BOM_UTF8])) + text.encode(errors="replace")
 
 
 def in_pieces(body: bytes, cuts: list[int]) -> Iterator[bytes]:
-    places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
-    return (body[start:end] for start, end in zip(places, places[1:], strict=False))
+    places = (0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body))
+    return (body[start:end] for start, end in pairwise(places))
 
 
 def streamed(body: bytes, cuts: list[int], window: int = 1) -> ImportResult | str:
@@ -85,6 +97,13 @@ def streamed(body: bytes, cuts: list[int], window: int = 1) -> ImportResult | st
         return "unreadable"
 
 
+def with_whole_id(result: ImportResult | str) -> ImportResult | str:
+    """Return a result without an id that is a number with a fraction or an exponent."""
+    if isinstance(result, ImportResult) and re.fullmatch(r"-0|-?\d+(\.\d+)?([eE][-+]?\d+)?", result.backup_id):
+        return replace(result, backup_id=result.backup_id if result.backup_id.isdecimal() else "")
+    return result
+
+
 def whole(body: bytes) -> ImportResult | str:
     try:
         return decode_result(body)
@@ -95,4 +114,70 @@ def whole(body: bytes) -> ImportResult | str:
 @settings(max_examples=400)
 @given(body=bodies(), cuts=st.lists(st.integers(0, 10**6), max_size=8), window=st.integers(1, 60))
 def test_in_whichever_pieces_it_comes_a_result_is_counted_as_a_whole(body: bytes, cuts: list[int], window: int) -> None:
-    assert streamed(body, cuts, window) == whole(body)
+    """Nested results, odd types, names that come twice, damage: counts, mark, backup and refusals are the same."""
+    assert with_whole_id(streamed(body, cuts, window)) == with_whole_id(whole(body))
+
+
+LONG = [{"key": None, "text": f"Object [{number}, name]"} for number in range(3000)]
+MARKED = [*LONG, {"key": "IMPORT_PREVIEW"}, *LONG]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    "infos",
+    [
+        LONG,
+        MARKED,
+        [*LONG, "IMPORT_PREVIEW", {"key": 7}, *MARKED],
+        [{"detail": {"of": [{"of": 1}]}, "text": "}],{"}] * 3000,
+        [{"text": "x" * 100_000}, {"key": "IMPORT_PREVIEW"}],
+    ],
+    ids=["plain", "preview", "odd entries", "nested", "long text"],
+)
+def test_long_lists_are_counted_as_a_whole(infos: list[object], indent: int | None) -> None:
+    """The same with as many bytes at a time as arrive in life, so that entries are counted by hundreds."""
+    entry = {"infos": infos, "errors": LONG, "warnings": [], "importedObjects": LONG[:700]}
+    body = json.dumps({"exportJobId": "b", "results": {"SOURCE": entry, "ROLE": entry}}, indent=indent).encode()
+    result = whole(body)
+    assert isinstance(result, ImportResult)
+    assert result.types["ROLE"] == TypeCounts(errors=3000, infos=len(infos), objects=700)
+    assert streamed(body, [*range(0, len(body), 65_536)], window=32_768) == result
+
+
+@pytest.mark.parametrize(
+    "damage", [b"]", b"}", b",", b'"', b"\v", b'{"key": "\\x"}', b"nul"], ids=lambda damage: ascii(damage.decode())
+)
+def test_damage_in_the_middle_of_a_long_list_is_seen(damage: bytes) -> None:
+    """What is counted by hundreds is looked at as closely as the rest."""
+    body = json.dumps({"results": {"SOURCE": {"errors": LONG}}}).encode()
+    middle = body.index(b"}, {", len(body) // 2) + 1
+    assert streamed(body, [*range(0, len(body), 65_536)], window=32_768) == whole(body)
+    damaged = body[:middle] + damage + body[middle:]
+    assert streamed(damaged, [*range(0, len(body), 65_536)], window=32_768) == "unreadable"
+
+
+@pytest.mark.parametrize("behind", ['"', "1", "t", "{}", "\v", "\\"])
+def test_anything_behind_the_body_makes_it_unreadable(behind: str) -> None:
+    """The parser alone would not mind a word that has only begun."""
+    assert streamed(b'{"results": {}} \n', []) == ImportResult({})
+    assert streamed(b'{"results": {}}' + behind.encode(), []) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("body", "way"),
+    [
+        (b'{"results": {}, "other": "\xff"}', "unreadable"),
+        (b'{"results": {}, "other": %b}' % (b"[" * 5000 + b"]" * 5000), ImportResult({})),
+        (b'{"results": {}, "other": %b}' % (b"[" * 200_000), "unreadable"),
+        (b'{"results": {}, "exportJobId": 1.50}', ImportResult({})),
+        (b'{"results": {}, "exportJobId": 15}', ImportResult({}, backup_id="15")),
+        (b'{"results": {}, "exportJobId": true}', ImportResult({}, backup_id="true")),
+        (b'{"results": {}, "other": %b}' % (b"9" * 5000), "unreadable"),
+        (b'{"results": {}, "other": 1e-99999999999999999999}', "unreadable"),
+    ],
+    ids=["not UTF-8", "deep", "deeper", "fraction", "whole number", "truth value", "5000 digits", "20 digits"],
+)
+def test_what_no_honest_tenant_sends_has_one_way_in_any_pieces(body: bytes, way: ImportResult | str) -> None:
+    """Where a stream cannot do as the whole does it is told what it does instead."""
+    assert streamed(body, []) == way
+    assert streamed(body, [*range(0, len(body), 7)]) == way
