@@ -11,6 +11,9 @@ from spexporter.clock import Clock
 from spexporter.simulator.bodies import ENDLESS_BODY, ENDLESS_CHUNK
 from spexporter.simulator.faults import CUT, ENDLESS, HANG, HANG_UP, TRICKLE, Fault
 
+COMPRESSED_FROM = 128 * 1024
+"""Bytes of an answer from which on it is compressed for a client that accepts it, as gateways do with long ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -24,7 +27,11 @@ class Letter:
     def response(self) -> web.Response:
         """Return the answer that is written at once."""
         return web.Response(
-            status=self.status, body=self.body, content_type=self.content_type, headers={**self.headers}
+            status=self.status,
+            body=self.body,
+            content_type=self.content_type,
+            headers={**self.headers},
+            zlib_executor_size=COMPRESSED_FROM,
         )
 
     def stream(self) -> web.StreamResponse:
@@ -66,6 +73,8 @@ class Delivery:
             ConnectionError: nobody was there to get it.
         """
         response = letter.response()
+        if len(letter.body) >= COMPRESSED_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
+            response.enable_compression(web.ContentCoding.gzip)
         await response.prepare(request)
         await response.write_eof()
         return response
