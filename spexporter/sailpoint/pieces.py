@@ -15,7 +15,6 @@ _ESCAPE = re.compile(
 )
 _MAY_BE_HALF = re.compile(rb"\\(?=u[dD])")  # written so that the search runs from backslash to backslash
 _LONGEST_CUT = len(rb"\ud83d\ude0")
-_NEVER_IN_JSON = (b"\v", b"\f")  # yajl takes them for blanks
 
 
 class Pieces:
@@ -33,7 +32,7 @@ class Pieces:
         """Return a piece, after what was held of the one before; what may go on in the next piece is held.
 
         Raises:
-            Unreadable: it is not UTF-8, or has a byte that JSON never has.
+            Unreadable: it is not UTF-8.
         """
         self._check(piece)
         data, self._held = self._held + piece, b""
@@ -52,8 +51,6 @@ class Pieces:
         return self._held
 
     def _check(self, piece: bytes) -> None:
-        if any(byte in piece for byte in _NEVER_IN_JSON):
-            raise Unreadable("not JSON: an invalid character")
         pending, _ = self._utf8.getstate()
         if pending or not piece.isascii():
             try:
