@@ -200,7 +200,11 @@ def configuration() -> str:
         ("`defaults`", "DefaultsSection", ""),
         ("`rate_limit`", "RateLimitSection", "Tenants with the same `client_id` share one budget and need the same."),
         ("`poll`", "PollSection", "A running job is looked at again after a tenth of its age, within these bounds."),
-        ("`max_answer`", "MaxAnswerSection", "They bound the memory that an answer can take."),
+        (
+            "`max_answer`",
+            "MaxAnswerSection",
+            "They bound what an answer can take: lists are held in memory, long results of imports are only counted.",
+        ),
         ("`expect`", "ExpectSection", "An operation that is left out has no rhythm."),
         ("`jobs`", "JobSection", "A list in each tenant; an operation and id may stand there once."),
         ("`store`", "StoreSection", "What must outlive a restart."),

@@ -144,9 +144,15 @@ class ResultStream:
             elif data:
                 self._parser.send(data)
         except _NO_JSON as error:
-            raise Unreadable(f"not an import result: {one_line(str(error))}") from error
+            raise Unreadable(f"not an import result: {_said(error)}") from error
         self._outline.read(self._events)
         self._events.clear()
+
+
+def _said(error: Exception) -> str:
+    """Return what a parser says is wrong; what follows on the next line quotes the body, and is bytes where it is cut."""
+    said = error.args[0] if error.args else ""
+    return one_line((said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition("\n")[0])
 
 
 def _guessed_ends(data: bytearray) -> Iterator[int]:

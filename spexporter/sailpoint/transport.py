@@ -103,8 +103,7 @@ class Transport:
         """Make one exchange and return its answer, whatever its status.
 
         A GET with a bearer token, or a POST of a urlencoded form; it takes a place in the budget of each of `versions`.
-        The body of a good answer goes into `sink` where there is one, without the token; it is whole if nothing is
-        raised, and `body` is empty then.
+        The body of a good answer goes into `sink` where there is one, without the token, and is whole there in the end.
 
         Raises:
             TenantUnreachable, TenantTimeout: no whole answer came.
@@ -131,11 +130,7 @@ class Transport:
                     received_s = self._clock.monotonic()
                     code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
                     self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
-                    pieces = _pieces(response, max_bytes, endpoint)
-                    if sink is not None and response.status < HTTPStatus.MULTIPLE_CHOICES:
-                        await _pour(pieces, sink, token or "")
-                        return Answer(response.status, response.headers, b"")
-                    body = b"".join([piece async for piece in pieces])
+                    body = await _body(_pieces(response, max_bytes, endpoint), response.status, sink, token)
                     return Answer(response.status, response.headers, body)
             finally:
                 took_s = self._clock.monotonic() - sent_s
@@ -212,11 +207,15 @@ async def _pieces(response: aiohttp.ClientResponse, max_bytes: int, endpoint: En
         yield piece
 
 
-async def _pour(pieces: AsyncIterator[bytes], sink: Sink, token: str) -> None:
-    hiding = Hiding(token)
+async def _body(pieces: AsyncIterator[bytes], status: int, sink: Sink | None, token: str | None) -> bytes:
+    """Return a body; an empty one where it is good and went into `sink`."""
+    if sink is None or status >= HTTPStatus.MULTIPLE_CHOICES:
+        return b"".join([piece async for piece in pieces])
+    hiding = Hiding(token or "")
     async for piece in pieces:
         await sink.take(hiding.without(piece))
     await sink.take(hiding.rest())
+    return b""
 
 
 def proxy_from_environment(url: str) -> str | None:

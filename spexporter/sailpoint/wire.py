@@ -31,10 +31,9 @@ from spexporter.sailpoint.fields import (
     read_text,
     read_time,
 )
+from spexporter.sailpoint.outline import LISTS, PREVIEW
 
 _STATES = {state.value: state for state in JobState if state not in {JobState.NOT_FOUND, JobState.UNKNOWN}}
-_TYPE_FIELDS = {"infos", "warnings", "errors", "importedObjects"}
-_PREVIEW = b"IMPORT_PREVIEW"
 _LONGEST_MESSAGE, _MOST_MESSAGES = 1000, 1000  # characters of one text of a report, and texts in all
 _SENDABLE = re.compile("[!-~]+")  # what a bearer token is made of; RFC 6750 section 2.1 has even less
 
@@ -111,7 +110,7 @@ def _result_lists(body: bytes) -> tuple[Object, dict[str, dict[str, Items]]]:
     found: dict[str, dict[str, Items]] = {}
     for object_type, raw in by_type.items():
         entry = {} if is_null(raw) else read_object(raw, f"the results of {one_line(object_type)}")
-        found[object_type] = {name: _list(entry, name, object_type) for name in sorted(_TYPE_FIELDS)}
+        found[object_type] = {name: _list(entry, name, object_type) for name in sorted(LISTS)}
     return fields, found
 
 
@@ -241,15 +240,15 @@ def _is_nested(raw: msgspec.Raw) -> bool:
         inner = read_object(raw, "an object")
     except Unreadable:
         return False
-    return not (set(inner) & _TYPE_FIELDS)
+    return not (LISTS & inner.keys())
 
 
 def _is_preview(message: msgspec.Raw) -> bool:
     plain = bytes(message)
-    if _PREVIEW not in plain and b"\\u" not in plain:  # a letter of it may be escaped
+    if PREVIEW.encode() not in plain and b"\\u" not in plain:  # a letter of it may be escaped
         return False
     try:
-        return read_text(read_object(message, "a message"), "key", ignore) == _PREVIEW.decode()
+        return read_text(read_object(message, "a message"), "key", ignore) == PREVIEW
     except Unreadable:
         return False
 

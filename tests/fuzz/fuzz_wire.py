@@ -29,7 +29,8 @@ from typing import Any
 import atheris  # type: ignore[import-untyped]  # not in the environment of the other tools, see above
 
 ROOT = Path(__file__).parents[2]
-INSTRUMENTED = [*(f"spexporter.sailpoint.{name}" for name in ("fields", "lists", "replies", "wire")), "email", "json"]
+READERS = ("fields", "lists", "outline", "pieces", "replies", "resultstream", "wire")
+INSTRUMENTED = [*(f"spexporter.sailpoint.{name}" for name in READERS), "email", "json"]
 sys.path.insert(0, str(ROOT))
 with atheris.instrument_imports(include=INSTRUMENTED):
     import json
@@ -41,6 +42,7 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from spexporter.sailpoint.fields import Unreadable, parse_time
     from spexporter.sailpoint.lists import Reading, decode_credential_end, decode_list
     from spexporter.sailpoint.replies import retry_after_s
+    from spexporter.sailpoint.resultstream import ResultStream
     from spexporter.sailpoint.wire import (
         decode_error,
         decode_object_types,
@@ -127,6 +129,7 @@ def check(body: bytes) -> None:
         return
     check_status(document, status, unknown)
     check_result(document, result)
+    check_stream(body, document, result)
     check_types(document, types)
     check_token(document, token)
 
@@ -267,6 +270,33 @@ def check_result(document: Any, got: Any) -> None:  # noqa: ANN401 (any JSON val
     backup_id = document.get("exportJobId")
     if backup_id is None or isinstance(backup_id, str):
         expect("backup", got.backup_id, backup_id or "")
+
+
+def check_stream(body: bytes, document: Any, whole: Any) -> None:  # noqa: ANN401 (any JSON value)
+    """A result that comes in pieces is counted as the whole one is, whatever its pieces are."""
+    backup_id = document.get("exportJobId") if isinstance(document, dict) else None
+    if isinstance(backup_id, float) or re.search(rb"\d{4000}|[eE][-+]?\d{10}", body):
+        return  # the docstring of `ResultStream` says how it differs
+    for length in (1 + len(body) // 3, 7):
+        got = said(streamed(body, length))
+        expect("in pieces", "unreadable" if isinstance(got, Unreadable) else got, readable(whole))
+
+
+def streamed(body: bytes, length: int) -> Callable[[], ImportResult]:
+    """Return what counts a result that comes in pieces of `length` bytes."""
+
+    def count() -> ImportResult:
+        stream = ResultStream(window=1 + length // 2)
+        for start in range(0, len(body), length):
+            stream.feed(body[start : start + length])
+        return stream.result()
+
+    return count
+
+
+def readable(whole: Any) -> Any:  # noqa: ANN401 (a result, or `Unreadable`)
+    """Return a result, or a word where there is none: what is wrong is not said in the same words."""
+    return "unreadable" if isinstance(whole, Unreadable) else whole
 
 
 def recount(document: Any) -> tuple[dict[str, TypeCounts], bool] | None:  # noqa: ANN401 (any JSON value)

@@ -181,3 +181,12 @@ def test_what_no_honest_tenant_sends_has_one_way_in_any_pieces(body: bytes, way:
     """Where a stream cannot do as the whole does it is told what it does instead."""
     assert streamed(body, []) == way
     assert streamed(body, [*range(0, len(body), 7)]) == way
+
+
+@pytest.mark.parametrize("behind", ["{", "\N{GRINNING FACE}" * 40], ids=["JSON", "cut in the middle of a character"])
+def test_what_cannot_be_read_is_not_quoted(behind: str) -> None:
+    """An error comes into the log, and the body may hold names of people."""
+    stream = ResultStream()
+    stream.feed(b'{"results": {}, "x": "planted-name"}' + behind.encode())
+    with pytest.raises(Unreadable, match=r"not an import result: \w+ error: [\w ]+\.?$"):
+        stream.result()
