@@ -152,7 +152,8 @@ class ResultStream:
 def _said(error: Exception) -> str:
     """Return what a parser says is wrong; what follows on the next line quotes the body, and is bytes where it is cut."""
     said = error.args[0] if error.args else ""
-    return one_line((said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition("\n")[0])
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    return one_line(text.partition("\n")[0])
 
 
 def _guessed_ends(data: bytearray) -> Iterator[int]:

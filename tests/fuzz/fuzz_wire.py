@@ -275,7 +275,7 @@ def check_result(document: Any, got: Any) -> None:  # noqa: ANN401 (any JSON val
 def check_stream(body: bytes, document: Any, whole: Any) -> None:  # noqa: ANN401 (any JSON value)
     """A result that comes in pieces is counted as the whole one is, whatever its pieces are."""
     backup_id = document.get("exportJobId") if isinstance(document, dict) else None
-    if isinstance(backup_id, float) or re.search(rb"\d{4000}|[eE][-+]?\d{10}", body):
+    if isinstance(backup_id, int | float) or re.search(rb"\d{4000}|[eE][-+]?\d{10}", body):
         return  # the docstring of `ResultStream` says how it differs
     for length in (1 + len(body) // 3, 7):
         got = said(streamed(body, length))
