@@ -150,7 +150,7 @@ class ResultStream:
 
 
 def _said(error: Exception) -> str:
-    """Return what a parser says is wrong; what follows on the next line quotes the body, and is bytes where it is cut."""
+    """Return what a parser says is wrong; its next line quotes the body, and makes bytes of it all where it is cut."""
     said = error.args[0] if error.args else ""
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     return one_line(text.partition("\n")[0])
