@@ -85,10 +85,17 @@ async def run(
     ):
         watching = tasks.create_task(exporter.files.watch_configuration(read, signals.reload), name="configuration")
         spare_collections()
-        log.info("started", version=__version__, urls=exporter.urls, tenants=len(config.tenants))
+        log.info(
+            "started", version=__version__, urls=exporter.urls, tenants=len(config.tenants), event_loop=_loop_name()
+        )
         await signals.stop.wait()
         log.info("stopping")
         watching.cancel()
+
+
+def _loop_name() -> str:
+    """Return whose event loop this is: `uvloop` or `asyncio`."""
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
 
 
 def spare_collections() -> None:

@@ -1,6 +1,5 @@
 """`spexporter check`: tell what is wrong with a configuration file and the files that it names."""
 
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spexporter.cli import show
+from spexporter.cli import loop, show
 from spexporter.cli.visits import all_jobs, visiting
 from spexporter.clock import SystemClock
 from spexporter.config import Config, load
@@ -41,7 +40,7 @@ def check(
     tenants, number = len(config.tenants), sum(map(len, jobs.values()))
     if output is show.Output.TEXT:
         typer.echo(f"{config_file}: ok, {_count(tenants, 'tenant')}, {_count(number, 'job')}")
-    checks = asyncio.run(_try(config, jobs)) if live else []
+    checks = loop.run(_try(config, jobs)) if live else []
     if output is show.Output.JSON:
         found = {"live": [_check_json(it) for it in checks]} if live else {}
         show.say_json({"file": str(config_file), "problems": [], "tenants": tenants, "jobs": number, **found})

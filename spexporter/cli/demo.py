@@ -1,6 +1,5 @@
 """`spexporter demo`: the exporter against the built-in simulator, with nothing to configure."""
 
-import asyncio
 import os
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from spexporter import app
+from spexporter.cli import loop
 from spexporter.cli.listen import parse_address
 from spexporter.cli.run import heard_signals
 from spexporter.clock import SystemClock
@@ -46,7 +46,7 @@ def demo(
     set_up_logs(log_level, LogFormat.CONSOLE, telemetry.count_log_line)
     plans = [replace(plan, hub_limits=True) for plan in default_plans(tenants, seed)]
     simulator = Simulator(plans, clock=SystemClock(), seed=seed, speed=speed)
-    asyncio.run(
+    loop.run(
         _demonstrate(
             simulator,
             telemetry,

@@ -1,11 +1,10 @@
 """`spexporter healthcheck`: for container health checks."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from spexporter.cli import show
+from spexporter.cli import loop, show
 from spexporter.cli.exporters import HttpConfigOption, access_of, exporter_url, talking
 from spexporter.config.httpclient import HttpAccess
 
@@ -18,7 +17,7 @@ def healthcheck(
     http_config: HttpConfigOption = None,
 ) -> None:
     """Exit with status 0 when a running exporter is ready, else say why not and exit with status 1."""
-    problem = asyncio.run(_problem(exporter_url(url), access_of(http_config)))
+    problem = loop.run(_problem(exporter_url(url), access_of(http_config)))
     if problem:
         show.say(problem, err=True)
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from spexporter import app
+from spexporter.cli import loop
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.config import Config, load
@@ -56,7 +57,7 @@ def run(
     telemetry = Telemetry(OWN_FAMILIES, revision=os.environ.get("SPEXPORTER_REVISION", "unknown"))
     set_up_logs(log_level, log_format, telemetry.count_log_line)
     read = partial(_read_anew, config_file)
-    asyncio.run(_until_signal(config, read, telemetry, addresses, lifecycle=lifecycle))
+    loop.run(_until_signal(config, read, telemetry, addresses, lifecycle=lifecycle))
 
 
 def _read_anew(config_file: Path, present: Config) -> Config:
@@ -79,8 +80,8 @@ async def _until_signal(
 
 def heard_signals() -> app.Signals:
     """Return events that signals set: SIGTERM and SIGINT to end, SIGHUP to read the configuration anew."""
-    signals, loop = app.Signals(asyncio.Event(), asyncio.Event()), asyncio.get_running_loop()
+    signals, running = app.Signals(asyncio.Event(), asyncio.Event()), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.stop.set)
-    loop.add_signal_handler(signal.SIGHUP, signals.reload.set)
+        running.add_signal_handler(number, signals.stop.set)
+    running.add_signal_handler(signal.SIGHUP, signals.reload.set)
     return signals

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from spexporter.cli import loop
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.domain.errors import words_of
@@ -54,7 +55,7 @@ def simulate(
         plans = [replace(plan, faults=troubles, hub_limits=True) for plan in default_plans(tenants, seed)]
         simulator = Simulator(plans, clock=SystemClock(), seed=seed, speed=speed, ca_file=ca_file)
         try:
-            asyncio.run(_serve(simulator, host, port, context))
+            loop.run(_serve(simulator, host, port, context))
         except OSError as error:
             typer.echo(f"cannot listen on {listen}: {words_of(error)}; choose another address with --listen", err=True)
             raise typer.Exit(1) from error

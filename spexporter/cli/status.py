@@ -1,6 +1,5 @@
 """`spexporter status`: what has become of all jobs, asked once and without a daemon."""
 
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from spexporter.cli import show
+from spexporter.cli import loop, show
 from spexporter.cli.visits import all_jobs, visiting
 from spexporter.clock import SystemClock
 from spexporter.config import Config, load
@@ -33,7 +32,7 @@ def status(
     """
     config = load(config_file, os.environ)
     jobs, bad_files = all_jobs(config)
-    rounds = asyncio.run(_ask(config, jobs))
+    rounds = loop.run(_ask(config, jobs))
     if output is show.Output.JSON:
         show.say_json({"tenants": [_tenant_json(it) for it in rounds]})
     else:

@@ -1,11 +1,10 @@
 """`spexporter track`: hand a job to a running exporter, for a pipeline that started it."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from spexporter.cli import show
+from spexporter.cli import loop, show
 from spexporter.cli.exporters import HttpConfigOption, access_of, exporter_url, parsed, talking, tenant_name
 from spexporter.cli.wait import WaitOperation
 from spexporter.config import convert
@@ -45,7 +44,7 @@ def track(
         preview=preview or None,
     )
     try:
-        new, sight = asyncio.run(_hand_over(exporter_url(url), access_of(http_config), watched))
+        new, sight = loop.run(_hand_over(exporter_url(url), access_of(http_config), watched))
     except (Refused, Unavailable) as error:
         raise _failed(watched.key, error, output) from None
     if output is show.Output.JSON:

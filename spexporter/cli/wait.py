@@ -1,6 +1,5 @@
 """`spexporter wait`: follow one job to its end, for a pipeline that started it."""
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
@@ -9,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spexporter.cli import show
+from spexporter.cli import loop, show
 from spexporter.cli.ending import tell
 from spexporter.cli.exporters import HttpConfigOption, access_of, exporter_url, parsed, talking, tenant_name
 from spexporter.cli.progress import display
@@ -66,7 +65,7 @@ def wait(
     key = JobKey(tenant, Operation(operation.value), parsed(convert.identifier, job_id, "JOB_ID"))
     follow = _way(config_file, url, http_config, tenant)
     watched, clock = WatchedJob(key), SystemClock()
-    followed = asyncio.run(_shown(follow, watched, timeout_s, clock, output))
+    followed = loop.run(_shown(follow, watched, timeout_s, clock, output))
     raise typer.Exit(tell(followed, timeout, output))
 
 

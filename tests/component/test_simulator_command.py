@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from spexporter.cli import loop
 from spexporter.cli.simulate import simulate
 from spexporter.simulator import QUIRKS
 
@@ -140,7 +141,7 @@ def test_address_that_others_can_reach_is_warned_about(
         main.close()
         raise OSError(99, "not now")
 
-    monkeypatch.setattr(asyncio, "run", refuse)
+    monkeypatch.setattr(loop, "run", refuse)
     status, output = run("--listen", listen)
     assert status == 1
     assert ("every secret of the simulator is public" in output) == warned
