@@ -28,7 +28,7 @@ from spexporter.files import Files, Read
 from spexporter.fleet import Fleet, Shared
 from spexporter.ledger import sql
 from spexporter.ledger.memory import MemoryLedger
-from spexporter.sailpoint.resolver import DaemonResolver
+from spexporter.sailpoint import connections
 from spexporter.telemetry import Telemetry
 from spexporter.web.api import Api
 from spexporter.web.metrics import MetricsPage
@@ -211,11 +211,11 @@ def _cannot_start(error: StoreError) -> StartError:
 def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
     """Return the session for all exchanges with tenants; enter it, or close it when done."""
     session = aiohttp.ClientSession(
-        # The pollers bound what is in flight; cookies would let one tenant's gateway follow another's requests.
-        connector=aiohttp.TCPConnector(limit=0, resolver=DaemonResolver()),
+        connector=connections.connector(),
+        # Cookies would let one tenant's gateway follow another's requests.
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"spexporter/{__version__}"},
-        trace_configs=trace_configs,
+        trace_configs=[connections.trace(), *(trace_configs or ())],
     )
     # aiohttp would send a GET again by itself when the connection closes: outside the budget and our counters.
     session._retry_connection = False  # noqa: SLF001 (there is no public switch; test_troubles counts what arrives)

@@ -4,6 +4,7 @@ import hashlib
 import ssl
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import aiohttp
 
@@ -25,13 +26,39 @@ def group_of(tenant: Tenant) -> Group:
     return Group(hashlib.sha256(tenant.client_id.encode()).hexdigest()[:12])
 
 
+class Authorities:
+    """Whom tenants trust: those whose `ca_file` says the same share one TLS context, as long as one of them uses it.
+
+    Each has the system's authorities in it, too, and costs milliseconds and hundreds of kilobytes.
+    """
+
+    def __init__(self) -> None:
+        self._contexts: WeakValueDictionary[bytes, ssl.SSLContext] = WeakValueDictionary()
+
+    def trusted(self, ca_file: Path | None) -> ssl.SSLContext | None:
+        """Return a context that trusts the system's authorities and those of `ca_file`; None for the system's alone."""
+        if ca_file is None:
+            return None
+        pem = ca_file.read_bytes()
+        if (context := self._contexts.get(pem)) is None:
+            context = self._contexts[pem] = ssl.create_default_context()
+            context.load_verify_locations(ca_file)
+        return context
+
+
 def connected(
-    tenant: Tenant, gate: Gate, *, http: aiohttp.ClientSession, exchanges: Exchanges, clock: Clock
+    tenant: Tenant,
+    gate: Gate,
+    authorities: Authorities,
+    *,
+    http: aiohttp.ClientSession,
+    exchanges: Exchanges,
+    clock: Clock,
 ) -> TenantClient:
     """Return a client of the tenant that stays inside `gate`; nothing is asked yet."""
     version = None if tenant.api_version == "auto" else tenant.api_version
     vitals = Vitals(tenant.base_url, version, clock)
-    route = Route(tenant.timeout_s, tenant.proxy, _tls(tenant.ca_file))
+    route = Route(tenant.timeout_s, tenant.proxy, authorities.trusted(tenant.ca_file))
     transport = Transport(tenant.name, http, route, gate=gate, vitals=vitals, exchanges=exchanges, clock=clock)
     tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
     return TenantClient(
@@ -49,12 +76,13 @@ class Visitors:
         self._http = http
         self._clock = clock
         self._gates: dict[Group, Gate] = {}
+        self._authorities = Authorities()
 
     def client(self, tenant: Tenant) -> TenantClient:
         """Return a client of the tenant; those of one client id share a gate."""
         limit = replace(tenant.rate_limit, use=min(tenant.rate_limit.use, _SHARE_BESIDE_A_DAEMON))
         gate = self._gates.setdefault(group_of(tenant), Gate(limit, self._clock))
-        return connected(tenant, gate, http=self._http, exchanges=_Unheard(), clock=self._clock)
+        return connected(tenant, gate, self._authorities, http=self._http, exchanges=_Unheard(), clock=self._clock)
 
 
 class _Unheard:
@@ -71,12 +99,3 @@ class _Unheard:
 
     def unknown(self, field_name: str) -> None:
         """See `Exchanges.unknown`."""
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext | None:
-    """Return a context that trusts the system's authorities and those of `ca_file`."""
-    if ca_file is None:
-        return None
-    context = ssl.create_default_context()
-    context.load_verify_locations(ca_file)
-    return context

@@ -12,7 +12,7 @@ import aiohttp
 
 from spexporter.clock import Clock
 from spexporter.config.values import Config, Tenant
-from spexporter.connect import connected, group_of
+from spexporter.connect import Authorities, connected, group_of
 from spexporter.desk import Desk
 from spexporter.domain.errors import (
     StoreError,
@@ -65,6 +65,7 @@ class Fleet:
         self._tenants: dict[str, Tenant] = {}
         self._hold_s, self._per_job = 0.0, True
         self._gates: dict[Group, Gate] = {}
+        self._authorities = Authorities()
         self._pollers: dict[Group, Poller] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[Group, asyncio.Task[None]] = {}
@@ -234,7 +235,9 @@ class Fleet:
     def _client(self, tenant: Tenant, gate: Gate) -> TenantClient:
         """Connect a tenant: it has its own client and token, and shares the gate of its group."""
         shared = self._shared
-        client = connected(tenant, gate, http=shared.http, exchanges=shared.telemetry, clock=shared.clock)
+        client = connected(
+            tenant, gate, self._authorities, http=shared.http, exchanges=shared.telemetry, clock=shared.clock
+        )
         vitals = client.vitals
         shared.telemetry.begin_tenant(
             tenant.name,

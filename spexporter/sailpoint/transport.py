@@ -3,8 +3,8 @@
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -19,6 +19,7 @@ from spexporter.clock import Clock
 from spexporter.domain.errors import AnswerTooLarge, TenantMalformed, TenantTimeout, TenantUnreachable, words_of
 from spexporter.domain.ports import Exchanges
 from spexporter.sailpoint import advice
+from spexporter.sailpoint.connections import Line
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.hiding import HIDDEN, Hiding, spellings, without
@@ -27,6 +28,12 @@ from spexporter.sailpoint.vitals import Vitals
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LONGEST_ERROR_BYTES = 1024**2
+# A tenant has at most four looks in flight, and so no more idle connections that may all be closed.
+_MOST_IDLE = 4
+
+
+class _ClosedWhileIdle(Exception):
+    """Nobody has read the request: it may be made again, on another connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,19 @@ class Sink(Protocol):
     async def take(self, piece: bytes) -> None:
         """Take the next piece, which may be empty."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for, and what for: a GET, or a POST of a form."""
+
+    endpoint: Endpoint
+    url: str
+    versions: Sequence[str]
+    max_bytes: int
+    token: str | None = field(repr=False)
+    form: Mapping[str, str] | None = field(repr=False)
+    sink: Sink | None
 
 
 class Transport:
@@ -104,42 +124,57 @@ class Transport:
 
         A GET with a bearer token, or a POST of a urlencoded form; it takes a place in the budget of each of `versions`.
         The body of a good answer goes into `sink` where there is one, without the token, and is whole there in the end.
+        Where the tenant has closed the connection between two looks, which is no failure, the request is made again:
+        as an exchange like any other, which takes places and is counted.
 
         Raises:
             TenantUnreachable, TenantTimeout: no whole answer came.
             TenantMalformed: what came is not HTTP, or too long (AnswerTooLarge).
         """
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        async with self.gate.place(versions, lambda wait_s: self.exchanges.waited(self.tenant, wait_s)):
+        asked = _Asked(endpoint, url, versions, max_bytes, token, form, sink)
+        for _ in range(_MOST_IDLE):
+            with suppress(_ClosedWhileIdle):
+                return await self._exchange(asked, patient=True)
+        return await self._exchange(asked, patient=False)
+
+    async def _exchange(self, asked: _Asked, *, patient: bool) -> Answer:
+        """Make one exchange; one that is `patient` raises `_ClosedWhileIdle` where that was why no answer came."""
+        line, endpoint = Line(), asked.endpoint
+        async with self.gate.place(asked.versions, lambda wait_s: self.exchanges.waited(self.tenant, wait_s)):
             sent_s = self._clock.monotonic()
             code, deprecated = "none", False
             try:
-                async with (
-                    self._in_our_words(endpoint),
-                    self._http.request(
-                        "GET" if form is None else "POST",
-                        URL(url, encoded=True),
-                        headers=headers,
-                        data=form,
-                        allow_redirects=False,
-                        timeout=aiohttp.ClientTimeout(total=self._route.timeout_s),
-                        proxy=self._proxy(url),
-                        ssl=self._route.tls or True,
-                    ) as response,
-                ):
+                async with self._in_our_words(endpoint, line if patient else None), self._sent(asked, line) as response:
+                    line.answered = True
                     received_s = self._clock.monotonic()
                     code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
                     self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
-                    body = await _body(_pieces(response, max_bytes, endpoint), response.status, sink, token)
+                    pieces = _pieces(response, asked.max_bytes, endpoint)
+                    body = await _body(pieces, response.status, asked.sink, asked.token)
                     return Answer(response.status, response.headers, body)
             finally:
                 took_s = self._clock.monotonic() - sent_s
                 self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
-                log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=versions[0])
+                version = asked.versions[0]
+                log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
+
+    def _sent(self, asked: _Asked, line: Line) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._http.request(
+            "GET" if asked.form is None else "POST",
+            URL(asked.url, encoded=True),
+            headers={"Accept": "application/json"}
+            | ({"Authorization": f"Bearer {asked.token}"} if asked.token else {}),
+            data=asked.form,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=self._route.timeout_s),
+            proxy=self._proxy(asked.url),
+            ssl=self._route.tls or True,
+            trace_request_ctx=line,
+        )
 
     @asynccontextmanager
-    async def _in_our_words(self, endpoint: Endpoint) -> AsyncIterator[None]:
-        """Turn what aiohttp raises when no whole answer comes into our errors."""
+    async def _in_our_words(self, endpoint: Endpoint, line: Line | None) -> AsyncIterator[None]:
+        """Turn what aiohttp raises when no whole answer comes into our errors; with `line`, find what is none."""
         try:
             yield
         except TimeoutError as error:
@@ -158,6 +193,8 @@ class Transport:
                 self.vitals.up(up=False)
             raise
         except (aiohttp.ClientError, OSError) as error:
+            if line and line.was_closed_while_idle(error):
+                raise _ClosedWhileIdle from error
             self.vitals.up(up=False)
             said = _said(error)
             cure = advice.about_unreachable(said)

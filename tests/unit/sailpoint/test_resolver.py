@@ -42,3 +42,47 @@ async def test_a_look_up_that_hangs_holds_nobody_up() -> None:
         answer.set()
         thread.join(5)
         await asyncio.sleep(0)
+
+
+async def test_few_names_are_looked_up_at_once_and_each_gets_its_answer() -> None:
+    """A thousand tenants do not become a thousand threads."""
+    names, go = [f"tenant-{number}.example" for number in range(200)], threading.Event()
+
+    def find(host: str, port: int, *_: object, **__: object) -> list[object]:
+        go.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"10.0.0.{names.index(host)}", port))]
+
+    resolver = DaemonResolver()
+    with patch.object(socket, "getaddrinfo", side_effect=find):
+        look_ups = [asyncio.create_task(resolver.resolve(name, 443)) for name in names]
+        await asyncio.sleep(0)
+        assert sum(thread.name.startswith("look up tenant-") for thread in threading.enumerate()) == 32
+        go.set()
+        found = await asyncio.gather(*look_ups)
+    assert [[entry["host"] for entry in entries] for entries in found] == [[f"10.0.0.{n}"] for n in range(200)]
+
+
+async def test_many_who_want_one_name_share_a_look_up_and_its_failure() -> None:
+    """One thread asks for all of them; who has gone meanwhile leaves no complaint."""
+    begun, answer = threading.Event(), threading.Event()
+
+    def fail(*_: object, **__: object) -> list[object]:
+        begun.set()
+        answer.wait(10)
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    resolver = DaemonResolver()
+    with patch.object(socket, "getaddrinfo", side_effect=fail) as asked:
+        first, *others = [asyncio.create_task(resolver.resolve("acme.example", 443)) for _ in range(5)]
+        await asyncio.to_thread(begun.wait, 5)
+        first.cancel()
+        answer.set()
+        found = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [type(error) for error in found] == [asyncio.CancelledError, *[socket.gaierror] * 4]
+    assert asked.call_count == 1
+
+
+async def test_a_name_that_cannot_be_written_is_an_error_as_well() -> None:
+    """Nobody waits for an answer that never comes."""
+    with pytest.raises(OSError, match="label"):
+        await DaemonResolver().resolve(f"{'a' * 64}.example", 443)

@@ -1,0 +1,85 @@
+"""The connections to tenants: kept between looks, the newest one used first, and missed where the tenant closes one."""
+
+import socket
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from spexporter.sailpoint.resolver import DaemonResolver
+
+# Longer than the default of `poll.probe`, the longest pause between two requests to a tenant: a TLS handshake costs as
+# much as ten looks. An idle connection costs little memory, and who is on the other end may close it at any time.
+KEPT_S = 360.0
+# Firewalls and NAT gateways forget connections that are silent for some minutes, and tell neither end.
+_ALIVE = (
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 45),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+)
+
+
+@dataclass(slots=True)
+class Line:
+    """What is known of the connection of one exchange: had it been used before, and did an answer begin?"""
+
+    reused: bool = False
+    answered: bool = False
+
+    def was_closed_while_idle(self, error: Exception) -> bool:
+        """Tell whether the other end had closed the connection before it could know of the request.
+
+        It then closes without an answer; where that happens on a new connection, something is wrong.
+        Source: RFC 9112, 9.3.1, "Retrying Requests".
+        """
+        closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+        return closed and self.reused and not self.answered and not isinstance(error, aiohttp.ClientConnectorError)
+
+
+class NewestFirst(aiohttp.TCPConnector):
+    """Uses the idle connection that was used last, so that those which a burst has left over come to their end.
+
+    aiohttp takes the one that was idle longest: requests one after another would keep all of them alive.
+    """
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        if idle := self._conns.get(key):
+            idle.rotate(1)
+        return await super()._get(key, traces)
+
+
+def connector() -> aiohttp.TCPConnector:
+    """Return what opens and keeps the connections to all tenants; there may be as many as pollers want."""
+    return NewestFirst(
+        limit=0,
+        keepalive_timeout=KEPT_S,
+        use_dns_cache=False,  # connections last, so look-ups are rare; a host that has moved is followed at once
+        resolver=DaemonResolver(),
+        socket_factory=open_socket,
+    )
+
+
+def trace() -> aiohttp.TraceConfig:
+    """Return what marks the `Line` that is the `trace_request_ctx` of an exchange."""
+    config = aiohttp.TraceConfig()
+
+    async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        if isinstance(line := context.trace_request_ctx, Line):
+            line.reused = True
+
+    config.on_connection_reuseconn.append(reused)
+    return config
+
+
+def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Open a socket that shows both ends, and those between, that the connection lives."""
+    family, kind, proto, _, _ = address
+    opened = socket.socket(family, kind, proto)
+    for level, name, value in _ALIVE:
+        if hasattr(socket, name):  # not every system has all of them
+            opened.setsockopt(level, getattr(socket, name), value)
+    return opened
