@@ -5,9 +5,9 @@ server that does not answer, SIGTERM would take as long as the look-up, half a m
 """
 
 import asyncio
+import queue
 import socket
 import threading
-from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 # A thousand tenants at the start are a thousand names; name servers and memory are spared.
 _AT_ONCE = 32
+# Starting a thread holds up the event loop for about a millisecond, so one that is there takes the next name.
+_IDLE_S = 10.0
 
 
 class _Name(NamedTuple):
@@ -34,7 +36,7 @@ class _LookUp:
 
 
 class DaemonResolver(AbstractResolver):
-    """Resolves with the system's resolver, in a daemon thread for each look-up; a few of them at once.
+    """Resolves with the system's resolver, in a few daemon threads that come when they are needed and go again.
 
     It keeps no answer, so that a host that has moved is found again with the next connection: the system does not tell
     how long an answer is good. Whoever wants the same name meanwhile gets the same answer.
@@ -42,7 +44,7 @@ class DaemonResolver(AbstractResolver):
 
     def __init__(self) -> None:
         self._wanted: dict[_Name, _LookUp] = {}
-        self._waiting: deque[_LookUp] = deque()
+        self._waiting: queue.SimpleQueue[_LookUp] = queue.SimpleQueue()
         self._threads = 0
 
     async def resolve(
@@ -60,45 +62,54 @@ class DaemonResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Leave look-ups under way to themselves."""
-        self._waiting.clear()
 
     def _begin(self, name: _Name) -> _LookUp:
         look_up = self._wanted[name] = _LookUp(name, asyncio.get_running_loop().create_future())
         look_up.answer.add_done_callback(_heard)
-        self._waiting.append(look_up)
-        self._start_threads()
+        self._waiting.put(look_up)
+        self._have_thread()
         return look_up
 
-    def _start_threads(self) -> None:
-        while self._waiting and self._threads < _AT_ONCE:
+    def _have_thread(self) -> None:
+        if self._threads < min(len(self._wanted), _AT_ONCE):
             self._threads += 1
-            look_up = self._waiting.popleft()
-            name = f"look up {look_up.name.host}"
-            threading.Thread(target=self._look_up, args=(look_up,), name=name, daemon=True).start()
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._look_up_names, args=(loop,), name="look up names", daemon=True).start()
 
-    def _look_up(self, look_up: _LookUp) -> None:
-        """Ask the system; this runs in a thread."""
-        host, port, family = look_up.name
-        told: list[Any] | OSError
+    def _look_up_names(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look up one name after another until there are no more for a while; this runs in a thread."""
         try:
-            told = [*socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)]
-        except OSError as error:
-            told = error
-        except UnicodeError as error:  # no name at all
-            told = OSError(f"{host}: {error}")
-        try:
-            look_up.answer.get_loop().call_soon_threadsafe(self._settle, look_up, told)
+            while True:
+                try:
+                    look_up = self._waiting.get(timeout=_IDLE_S)
+                except queue.Empty:
+                    loop.call_soon_threadsafe(self._thread_ended)
+                    return
+                loop.call_soon_threadsafe(self._settle, look_up, _found(look_up.name))
         except RuntimeError:  # the loop has closed meanwhile
             return
 
-    def _settle(self, look_up: _LookUp, told: "list[Any] | OSError") -> None:
+    def _thread_ended(self) -> None:
         self._threads -= 1
+        self._have_thread()  # a name may have come while it was ending
+
+    def _settle(self, look_up: _LookUp, told: "list[Any] | OSError") -> None:
         del self._wanted[look_up.name]
         if isinstance(told, OSError):
             look_up.answer.set_exception(told)
         else:
             look_up.answer.set_result(told)
-        self._start_threads()
+
+
+def _found(name: _Name) -> "list[Any] | OSError":
+    """Ask the system, however long that takes."""
+    host, port, family = name
+    try:
+        return [*socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)]
+    except OSError as error:
+        return error
+    except UnicodeError as error:  # no name at all
+        return OSError(f"{host}: {error}")
 
 
 def _heard(answer: "asyncio.Future[list[Any]]") -> None:

@@ -24,29 +24,44 @@ async def test_a_name_that_does_not_exist_is_an_error_of_the_system() -> None:
 
 
 async def test_a_look_up_that_hangs_holds_nobody_up() -> None:
-    """It can be cancelled, its thread is a daemon, and its late answer goes nowhere."""
-    answer = threading.Event()
+    """It can be cancelled, its thread is a daemon, its late answer goes nowhere, and others are looked up meanwhile."""
+    answer, before = threading.Event(), {*threading.enumerate()}
 
-    def hang(*_: object, **__: object) -> list[object]:
-        answer.wait(10)
+    def hang(host: str, *_: object, **__: object) -> list[object]:
+        if host == "slow.example":
+            answer.wait(10)
         return []
 
+    resolver = DaemonResolver()
     with patch.object(socket, "getaddrinfo", side_effect=hang):
-        look_up = asyncio.create_task(DaemonResolver().resolve("slow.example", 443))
+        look_up = asyncio.create_task(resolver.resolve("slow.example", 443))
         await asyncio.sleep(0.01)
-        (thread,) = [thread for thread in threading.enumerate() if thread.name == "look up slow.example"]
+        (thread,) = {*threading.enumerate()} - before
         assert thread.daemon
         look_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await look_up
+        assert await resolver.resolve("quick.example", 443) == []
         answer.set()
-        thread.join(5)
-        await asyncio.sleep(0)
+        assert await resolver.resolve("slow.example", 443) == []
+
+
+async def test_threads_go_when_they_are_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that comes later brings another one."""
+    monkeypatch.setattr("spexporter.sailpoint.resolver._IDLE_S", 0.001)
+    resolver, before = DaemonResolver(), {*threading.enumerate()}
+    for _ in range(3):
+        assert await resolver.resolve("localhost", 443)
+        for thread in {*threading.enumerate()} - before:
+            await asyncio.to_thread(thread.join, 5)
+            before |= {*threading.enumerate()}  # that of to_thread stays
+            assert not thread.is_alive()
 
 
 async def test_few_names_are_looked_up_at_once_and_each_gets_its_answer() -> None:
     """A thousand tenants do not become a thousand threads."""
     names, go = [f"tenant-{number}.example" for number in range(200)], threading.Event()
+    before = {*threading.enumerate()}
 
     def find(host: str, port: int, *_: object, **__: object) -> list[object]:
         go.wait(10)
@@ -56,7 +71,7 @@ async def test_few_names_are_looked_up_at_once_and_each_gets_its_answer() -> Non
     with patch.object(socket, "getaddrinfo", side_effect=find):
         look_ups = [asyncio.create_task(resolver.resolve(name, 443)) for name in names]
         await asyncio.sleep(0)
-        assert sum(thread.name.startswith("look up tenant-") for thread in threading.enumerate()) == 32
+        assert len({*threading.enumerate()} - before) == 32
         go.set()
         found = await asyncio.gather(*look_ups)
     assert [[entry["host"] for entry in entries] for entries in found] == [[f"10.0.0.{n}"] for n in range(200)]
