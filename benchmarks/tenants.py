@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 from population import PlannedJob, planned_jobs, tenant_name
-from tenants_processes import Program, Usage, exporter, simulator, write_config
+from tenants_processes import Program, Usage, exporter, fastest_s, simulator, write_config
 
 SCRAPE_EVERY_S = 15.0
 HANDED_IN_AT_ONCE = 16
@@ -40,17 +40,28 @@ PROMETHEUS = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-En
 Sample = tuple[str, dict[str, str], float]
 
 
-async def ready(program: Program) -> float:
-    """Wait until every tenant was tried; return how long that took since the start of the process, in seconds."""
+async def ready(program: Program) -> str:
+    """Wait until it is ready: every tenant was tried, or has had its time; say how long that, and serving, took."""
+    serves_s: float | None = None
     async with aiohttp.ClientSession() as http, asyncio.timeout(READY_WITHIN_S):
         while True:
             with suppress(aiohttp.ClientConnectionError):
                 async with http.get(f"{program.url}/-/ready") as response:
+                    after_s = time.monotonic() - program.started_s
+                    serves_s = serves_s or after_s
                     if response.status == 200:  # noqa: PLR2004 - OK
-                        return time.monotonic() - program.started_s
+                        return f"serves after {serves_s:.1f} s, ready after {after_s:.1f} s"
             if program.process.returncode is not None:
                 raise SystemExit("the exporter has ended, see exporter.log")
             await asyncio.sleep(0.1)
+
+
+async def all_asked(options: argparse.Namespace, program: Program) -> None:
+    """Wait until there is a connection to each tenant: their probes are spread over `poll.fastest`."""
+    for _ in range(round(2 * fastest_s(options))):
+        if program.connections() >= options.tenants:
+            break
+        await asyncio.sleep(1)
 
 
 class Visitor:
@@ -194,11 +205,11 @@ async def idle(options: argparse.Namespace, folder: Path, port: str) -> tuple[fl
     """Start without any job; return the resident memory then, in MB, and how many answers came."""
     config = write_config(options, folder, port, [])
     async with exporter(options, folder, config) as exported:
-        took_s = await ready(exported)
-        await asyncio.sleep(2)
+        began = await ready(exported)
+        await all_asked(options, exported)
         usage, sockets = exported.usage(), exported.connections()
         used = f"{usage.cpu_s:.1f} s CPU, {usage.rss_mb:.0f} MB, {sockets} sockets"
-        print(f"without jobs: ready after {took_s:.1f} s, {used}")
+        print(f"without jobs: {began}, {used}")
         async with aiohttp.ClientSession() as http:
             answered = total(await Visitor(http, exported.url).samples(), "spexporter_api_requests_total", code="200")
         worst_ms = await exported.end()
@@ -220,9 +231,9 @@ async def measured(options: argparse.Namespace, folder: Path) -> None:
         later = sorted((job for job in jobs if job.begins_s > now_s), key=lambda job: job.begins_s)
         config = write_config(options, folder, port, first)
         async with exporter(options, folder, config) as exported:
-            took_s = await ready(exported)
+            began = await ready(exported)
             usage = exported.usage()
-            print(f"with {len(first)} jobs: ready after {took_s:.1f} s, {usage.cpu_s:.1f} s CPU, {usage.rss_mb:.0f} MB")
+            print(f"with {len(first)} jobs: {began}, {usage.cpu_s:.1f} s CPU, {usage.rss_mb:.0f} MB")
             visitor = Visitor(http, exported.url)
             async with asyncio.TaskGroup() as tasks:
                 scraping = tasks.create_task(visitor.scrape_on())

@@ -119,15 +119,19 @@ async def exporter(options: argparse.Namespace, folder: Path, config: Path) -> A
         yield Program(process, f"http://{address}", report)
 
 
+def fastest_s(options: argparse.Namespace) -> float:
+    """Return the shortest pause between two looks at a job for which the allowed rate is enough, in seconds."""
+    return float(options.tenants * options.jobs / options.rate)
+
+
 def write_config(options: argparse.Namespace, folder: Path, port: str, jobs: list[PlannedJob]) -> Path:
     """Write a configuration whose tenants have `jobs`."""
     by_tenant: dict[int, list[str]] = {number: [] for number in range(options.tenants)}
     for job in jobs:
         by_tenant[job.tenant].append(f"{{id: {job.job_id}, operation: {job.operation}}}")
-    fastest_s = options.tenants * options.jobs / options.rate
     lines = ["defaults:", "  client_secret: synthetic", "  ca_file: ca.pem", "  follow_backups: false"]
     lines += [f"  rate_limit: {{use: {options.rate / options.tenants / 10:.0%}}}"]
-    lines += [f"  poll: {{fastest: {fastest_s:.0f}s, slowest: {max(60.0, fastest_s):.0f}s}}"]
+    lines += [f"  poll: {{fastest: {fastest_s(options):.0f}s, slowest: {max(60.0, fastest_s(options)):.0f}s}}"]
     lines += [f'store: {{url: "sqlite:///{folder}/ledger.db"}}', "counters: {hold: 0s}"]
     lines += [f"limits: {{max_series: {options.max_series}}}", "tenants:"]
     for number, named in by_tenant.items():

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -213,11 +214,17 @@ class Transport:
         if date is None:
             return
         try:
-            date_s = parsedate_to_datetime(date).timestamp()
+            date_s = _unix_s(date)
         except (ValueError, OverflowError):
             self.exchanges.unknown("Date")
             return
         self.vitals.dated(date_s, sent_s=sent_s, received_s=received_s)
+
+
+@lru_cache(maxsize=32)
+def _unix_s(date: str) -> float:
+    """Return a Date header as Unix seconds; all tenants write the same within a second."""
+    return parsedate_to_datetime(date).timestamp()
 
 
 def _said(error: Exception) -> str:
