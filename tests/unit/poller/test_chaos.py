@@ -27,7 +27,7 @@ from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
-from spexporter.sailpoint.transport import Answer, Route, Transport
+from spexporter.sailpoint.transport import Answer, Route, Sink, Transport
 from spexporter.sailpoint.vitals import Vitals
 from tests.support.clock import START_WALL_S, FakeClock, HostClock, settle
 from tests.unit.poller.test_poller import GROUP, Beats, HeldBy, Lost
@@ -89,9 +89,10 @@ class Tenant(Transport):
         max_bytes: int,
         token: str | None = None,
         form: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         """See `Transport.ask`."""
-        del max_bytes, token, form
+        del max_bytes, token, form, sink
         async with self.gate.place(versions, lambda _: None):
             began_s = self._now_s()
             age_s = began_s - self._began_s
