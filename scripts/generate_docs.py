@@ -199,7 +199,7 @@ def configuration() -> str:
         ("`tenants`", "TenantSection", "A list. Each entry inherits from `defaults` what it does not say itself."),
         ("`defaults`", "DefaultsSection", ""),
         ("`rate_limit`", "RateLimitSection", "Tenants with the same `client_id` share one budget and need the same."),
-        ("`poll`", "PollSection", "A running job is looked at again after a tenth of its age, within these bounds."),
+        ("`poll`", "PollSection", "How often is learned from how long such jobs take: see [operations](operations.md#when-a-job-is-looked-at)."),
         (
             "`max_answer`",
             "MaxAnswerSection",

@@ -213,11 +213,11 @@ class TenantQueue:
         entry = head if first else longest
         if entry is None:
             raise ValueError("nothing is queued")
-        due_s = max(self._latest_s(entry), self.held_until_s)
+        due_s = max(self._promised_s(entry), self.held_until_s)
         if longest is None:
             self._price.relax()
         elif first and entry.seen_s is not None:
-            wanted_s = max(entry.due_s, self.held_until_s) if self._price.scarce else due_s
+            wanted_s = max(entry.due_s if self._price.scarce else due_s, self.held_until_s)
             self._price.learn(now_s - wanted_s, now_s - (longest.seen_s or 0.0), self._queue.waiting)
         self._learn_turn(now_s)
         waited_s = 0.0 if entry.seen_s is None else now_s - entry.seen_s
@@ -249,6 +249,12 @@ class TenantQueue:
         if entry.seen_s is None or not self._price.scarce:
             return self._latest_s(entry)
         return min(entry.seen_s + self.pace.fastest_s, entry.due_s)
+
+    def _promised_s(self, entry: _Queued) -> float:
+        """When a look at `entry` is late: where looks are scarce, what they are worth only says whose turn it is."""
+        if entry.seen_s is None or not self._price.scarce:
+            return self._latest_s(entry)
+        return entry.seen_s + self.pace.slowest_s
 
     def _latest_s(self, entry: _Queued) -> float:
         """When `entry` is due: no later than `slowest` after the last look."""

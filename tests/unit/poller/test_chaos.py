@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from spexporter.board import LatestViews
 from spexporter.config import MaxAnswer
-from spexporter.domain.budget import RateLimit
+from spexporter.domain.budget import LONGEST_PAUSE_S, RateLimit
 from spexporter.domain.errors import TenantTimeout
 from spexporter.domain.job import JobKey, JobState, Operation, WatchedJob
 from spexporter.domain.ports import Terms
@@ -152,12 +152,14 @@ LIVES = st.builds(
 def bound_s(chaos: Chaos) -> float:
     """Return within which time any job is asked about in good times, whatever came before.
 
-    The longest wait between two looks, a turn of all the others, a window, and the wait of a credential or an endpoint
-    that was refused, if one was.
+    The longest wait between two looks, a turn of all the others, a window, and where they came the wait of a credential
+    or an endpoint that was refused, and the longest pause after a 429.
     """
     turns_s = len(chaos.durations_s) * max(LIMIT.per_s / LIMIT.allowed, chaos.latency_s / 4)
     refused = any(episode.status in {401, 403, 404} for episode in chaos.episodes)
-    return PACE.slowest_s + 2 * turns_s + 2 * LIMIT.per_s + PACE.probe_s * refused
+    paused = any(episode.status == 429 for episode in chaos.episodes)  # noqa: PLR2004 (Too Many Requests)
+    waits_s = PACE.probe_s * refused + LONGEST_PAUSE_S * paused
+    return PACE.slowest_s + 2 * turns_s + 2 * LIMIT.per_s + waits_s
 
 
 async def lived(chaos: Chaos) -> tuple[Record, Mapping[str, JobState | None]]:
