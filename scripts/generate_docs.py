@@ -199,7 +199,11 @@ def configuration() -> str:
         ("`tenants`", "TenantSection", "A list. Each entry inherits from `defaults` what it does not say itself."),
         ("`defaults`", "DefaultsSection", ""),
         ("`rate_limit`", "RateLimitSection", "Tenants with the same `client_id` share one budget and need the same."),
-        ("`poll`", "PollSection", "How often is learned from how long such jobs take: see [operations](operations.md#when-a-job-is-looked-at)."),
+        (
+            "`poll`",
+            "PollSection",
+            "How often is learned from how long such jobs take: see [operations](operations.md#when-a-job-is-looked-at).",
+        ),
         (
             "`max_answer`",
             "MaxAnswerSection",

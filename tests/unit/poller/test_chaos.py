@@ -157,7 +157,7 @@ def bound_s(chaos: Chaos) -> float:
     """
     turns_s = len(chaos.durations_s) * max(LIMIT.per_s / LIMIT.allowed, chaos.latency_s / 4)
     refused = any(episode.status in {401, 403, 404} for episode in chaos.episodes)
-    paused = any(episode.status == 429 for episode in chaos.episodes)  # noqa: PLR2004 (Too Many Requests)
+    paused = any(episode.status == 429 for episode in chaos.episodes)
     waits_s = PACE.probe_s * refused + LONGEST_PAUSE_S * paused
     return PACE.slowest_s + 2 * turns_s + 2 * LIMIT.per_s + waits_s
 
