@@ -202,7 +202,7 @@ def configuration() -> str:
         (
             "`poll`",
             "PollSection",
-            "How often is learned from how long such jobs take: see [operations](operations.md#when-a-job-is-looked-at).",
+            "Learned from [how long such jobs take](operations.md#when-a-job-is-looked-at), within these bounds.",
         ),
         (
             "`max_answer`",
