@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end and return what it returns, as `asyncio.run` does."""
-    with asyncio.Runner(loop_factory=_new_loop()) as runner:
+    with asyncio.Runner(loop_factory=new_loop()) as runner:
         return runner.run(main)
 
 
-def _new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return what makes a loop: an idle TLS connection, of which each tenant has one, costs far less in uvloop.
 
     It is there for CPython everywhere but on Windows; None stands for asyncio's own loop.
