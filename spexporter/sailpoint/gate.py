@@ -1,8 +1,8 @@
 """Waiting for budget: no request of a client id starts without a place in the window of its API version."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
 from spexporter.clock import Clock
 from spexporter.domain.budget import BudgetState, RateLimit, RequestBudget, throttle_pause
@@ -19,34 +19,49 @@ class Gate:
         self._turns = {version: asyncio.Lock() for version in VERSIONS}
         self._pauses_in_a_row = 0
 
-    @asynccontextmanager
-    async def place(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> AsyncIterator[None]:
+    def place(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> "Place":
         """Hold one place in the budget of each of `versions`, which come in the order of `VERSIONS` (no deadlock).
 
         `on_wait` hears how long the wait for them took, in seconds, where there was one.
 
         The answer must have arrived, or been given up, before the block is left.
         """
+        return Place(self, versions, on_wait)
+
+    async def enter(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> None:
+        """Take the places; see `place`."""
+        if not self._start(versions):
+            asked_s = self._clock.monotonic()
+            await self._wait(versions)
+            on_wait(self._clock.monotonic() - asked_s)
+
+    def leave(self, versions: Sequence[str]) -> None:
+        """Take note that the answer has arrived, or has been given up."""
+        now_s = self._clock.monotonic()
+        for version in versions:
+            self.budgets[version].finish(now_s)
+
+    def _start(self, versions: Sequence[str]) -> bool:
+        """Take a place in each budget if all have one and nobody waits; tell whether that is so."""
+        now_s = self._clock.monotonic()
+        for version in versions:
+            if self._turns[version].locked() or self.budgets[version].opens_at(now_s) > now_s:
+                return False
+        for version in versions:
+            self.budgets[version].start(now_s)
+        return True
+
+    async def _wait(self, versions: Sequence[str]) -> None:
         budgets = [self.budgets[version] for version in versions]
-        asked_s = self._clock.monotonic()
-        waited = any(self._turns[version].locked() for version in versions)
         async with AsyncExitStack() as turns:
             for version in versions:
                 await turns.enter_async_context(self._turns[version])
             now_s = self._clock.monotonic()
             while (opens_s := max(budget.opens_at(now_s) for budget in budgets)) > now_s:
-                waited = True
                 await self._clock.sleep_until(opens_s)
                 now_s = self._clock.monotonic()
             for budget in budgets:
                 budget.start(now_s)
-        if waited:
-            on_wait(self._clock.monotonic() - asked_s)
-        try:
-            yield
-        finally:
-            for budget in budgets:
-                budget.finish(self._clock.monotonic())
 
     def throttled(self, versions: Sequence[str], asked_s: float | None) -> float:
         """Pause the budgets of `versions` after a 429 that asks for `asked_s`; return the end in monotonic seconds."""
@@ -99,3 +114,22 @@ class Gate:
     def answered(self) -> None:
         """Take note of an answer that is not a 429."""
         self._pauses_in_a_row = 0
+
+
+class Place:
+    """One place in the budget of each of some versions, for as long as the block lasts."""
+
+    __slots__ = ("_gate", "_on_wait", "_versions")
+
+    def __init__(self, gate: Gate, versions: Sequence[str], on_wait: Callable[[float], None]) -> None:
+        self._gate = gate
+        self._versions = versions
+        self._on_wait = on_wait
+
+    async def __aenter__(self) -> None:
+        """Wait for the places."""
+        await self._gate.enter(self._versions, self._on_wait)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give them back."""
+        self._gate.leave(self._versions)

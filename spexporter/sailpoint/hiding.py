@@ -3,13 +3,17 @@
 Else it would come into errors, the log and the page for people.
 """
 
+import re
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "(hidden)"
+_SAME_EVERYWHERE = re.compile("[A-Za-z0-9_.~-]*")  # unreserved: RFC 3986 section 2.3
 
 
 def spellings(secret: str) -> set[str]:
-    """Return how a secret may be written in an answer."""
+    """Return how a secret may be written in an answer; most tokens look the same everywhere."""
+    if _SAME_EVERYWHERE.fullmatch(secret):
+        return {secret}
     return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
 
 

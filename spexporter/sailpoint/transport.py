@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -17,7 +17,14 @@ import structlog
 from yarl import URL
 
 from spexporter.clock import Clock
-from spexporter.domain.errors import AnswerTooLarge, TenantMalformed, TenantTimeout, TenantUnreachable, words_of
+from spexporter.domain.errors import (
+    AnswerTooLarge,
+    TenantError,
+    TenantMalformed,
+    TenantTimeout,
+    TenantUnreachable,
+    words_of,
+)
 from spexporter.domain.ports import Exchanges
 from spexporter.sailpoint import advice
 from spexporter.sailpoint.connections import Line
@@ -60,9 +67,9 @@ class Answer:
     def without(self, *secrets: str) -> "Answer":
         """Return the answer without what it was asked with."""
         body, headers = without(self.body, *secrets), self.headers
-        for spelling in {spelling for secret in secrets for spelling in spellings(secret)}:
-            if spelling in headers.get("Location", ""):
-                headers = {**headers, "Location": HIDDEN}
+        if location := headers.get("Location"):
+            told = {spelling for secret in secrets for spelling in spellings(secret)}
+            headers = {**headers, "Location": HIDDEN} if any(secret in location for secret in told) else headers
         return self if body is self.body and headers is self.headers else Answer(self.status, headers, body)
 
 
@@ -141,23 +148,28 @@ class Transport:
     async def _exchange(self, asked: _Asked, *, patient: bool) -> Answer:
         """Make one exchange; one that is `patient` raises `_ClosedWhileIdle` where that was why no answer came."""
         line, endpoint = Line(), asked.endpoint
-        async with self.gate.place(asked.versions, lambda wait_s: self.exchanges.waited(self.tenant, wait_s)):
+        async with self.gate.place(asked.versions, self._waited):
             sent_s = self._clock.monotonic()
             code, deprecated = "none", False
             try:
-                async with self._in_our_words(endpoint, line if patient else None), self._sent(asked, line) as response:
+                async with self._sent(asked, line) as response:
                     line.answered = True
                     received_s = self._clock.monotonic()
                     code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
                     self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
-                    pieces = _pieces(response, asked.max_bytes, endpoint)
-                    body = await _body(pieces, response.status, asked.sink, asked.token)
-                    return Answer(response.status, response.headers, body)
+                    return Answer(response.status, response.headers, await _read(response, asked))
+            except (aiohttp.ClientError, OSError, AnswerTooLarge) as error:
+                if patient and line.was_closed_while_idle(error):
+                    raise _ClosedWhileIdle from error
+                raise self._in_our_words(endpoint, error) from error
             finally:
                 took_s = self._clock.monotonic() - sent_s
                 self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
                 version = asked.versions[0]
                 log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
+
+    def _waited(self, wait_s: float) -> None:
+        self.exchanges.waited(self.tenant, wait_s)
 
     def _sent(self, asked: _Asked, line: Line) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return self._http.request(
@@ -173,33 +185,23 @@ class Transport:
             trace_request_ctx=line,
         )
 
-    @asynccontextmanager
-    async def _in_our_words(self, endpoint: Endpoint, line: Line | None) -> AsyncIterator[None]:
-        """Turn what aiohttp raises when no whole answer comes into our errors; with `line`, find what is none."""
-        try:
-            yield
-        except TimeoutError as error:
+    def _in_our_words(self, endpoint: Endpoint, error: Exception) -> TenantError:
+        """Turn what is raised when no whole answer comes into our errors, and keep the tenant's vitals."""
+        # A large result says nothing against the tenant.
+        if not (isinstance(error, AnswerTooLarge) and endpoint is Endpoint.IMPORT_RESULT):
             self.vitals.up(up=False)
+        if isinstance(error, AnswerTooLarge):
+            return error
+        if isinstance(error, TimeoutError):
             message = f"no whole answer within {self._route.timeout_s:g} s"
-            raise TenantTimeout(message, endpoint=endpoint, cure=advice.TIMED_OUT) from error
-        except aiohttp.ClientHttpProxyError as error:
-            self.vitals.up(up=False)
+            return TenantTimeout(message, endpoint=endpoint, cure=advice.TIMED_OUT)
+        if isinstance(error, aiohttp.ClientHttpProxyError):
             message = f"the proxy answered {error.status}: {error.message}"
-            raise TenantUnreachable(message, endpoint=endpoint, cure=advice.PROXY) from error
-        except aiohttp.ClientResponseError as error:
-            self.vitals.up(up=False)
-            raise TenantMalformed(f"the answer cannot be read: {error.message}", endpoint=endpoint) from error
-        except AnswerTooLarge:
-            if endpoint is not Endpoint.IMPORT_RESULT:  # a large result says nothing against the tenant
-                self.vitals.up(up=False)
-            raise
-        except (aiohttp.ClientError, OSError) as error:
-            if line and line.was_closed_while_idle(error):
-                raise _ClosedWhileIdle from error
-            self.vitals.up(up=False)
-            said = _said(error)
-            cure = advice.about_unreachable(said)
-            raise TenantUnreachable(f"no answer: {said}", endpoint=endpoint, cure=cure) from error
+            return TenantUnreachable(message, endpoint=endpoint, cure=advice.PROXY)
+        if isinstance(error, aiohttp.ClientResponseError):
+            return TenantMalformed(f"the answer cannot be read: {error.message}", endpoint=endpoint)
+        said = _said(error)
+        return TenantUnreachable(f"no answer: {said}", endpoint=endpoint, cure=advice.about_unreachable(said))
 
     def _proxy(self, url: str) -> str | None:
         if self._route.proxy is not None:
@@ -234,6 +236,24 @@ def _said(error: Exception) -> str:
     return re.sub(r" ssl:\w+", "", str(error))
 
 
+async def _read(response: aiohttp.ClientResponse, asked: _Asked) -> bytes:
+    """Read a body; return an empty one where it is good and went into a sink."""
+    if asked.sink is None or response.status >= HTTPStatus.MULTIPLE_CHOICES:
+        length = response.content_length
+        if length is not None and length <= min(asked.max_bytes, _LONGEST_ERROR_BYTES) and not _is_coded(response):
+            return await response.read()  # as nearly all are: short, and no longer than they say
+        return b"".join([piece async for piece in _pieces(response, asked.max_bytes, asked.endpoint)])
+    hiding = Hiding(asked.token or "")
+    async for piece in _pieces(response, asked.max_bytes, asked.endpoint):
+        await asked.sink.take(hiding.without(piece))
+    await asked.sink.take(hiding.rest())
+    return b""
+
+
+def _is_coded(response: aiohttp.ClientResponse) -> bool:
+    return "Content-Encoding" in response.headers
+
+
 async def _pieces(response: aiohttp.ClientResponse, max_bytes: int, endpoint: Endpoint) -> AsyncIterator[bytes]:
     """Read a body of at most `max_bytes`, counted as it is after decompression; of an error's body the first MiB."""
     is_good = response.status < HTTPStatus.MULTIPLE_CHOICES
@@ -249,17 +269,6 @@ async def _pieces(response: aiohttp.ClientResponse, max_bytes: int, endpoint: En
             cure = f"raise max_answer.{key} for this tenant if such an answer is to be expected"
             raise AnswerTooLarge(f"the answer is longer than {max_bytes} bytes", endpoint=endpoint, cure=cure)
         yield piece
-
-
-async def _body(pieces: AsyncIterator[bytes], status: int, sink: Sink | None, token: str | None) -> bytes:
-    """Return a body; an empty one where it is good and went into `sink`."""
-    if sink is None or status >= HTTPStatus.MULTIPLE_CHOICES:
-        return b"".join([piece async for piece in pieces])
-    hiding = Hiding(token or "")
-    async for piece in pieces:
-        await sink.take(hiding.without(piece))
-    await sink.take(hiding.rest())
-    return b""
 
 
 def proxy_from_environment(url: str) -> str | None:

@@ -1,7 +1,8 @@
 """What one tenant's exchanges tell about its health."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
@@ -10,11 +11,26 @@ from spexporter.domain.view import TenantHealth, Trouble
 
 
 class Vitals:
-    """Keeps one tenant's `TenantHealth`; the client writes it, pages read the immutable snapshots."""
+    """Keeps one tenant's `TenantHealth`; the client writes it, pages read the immutable snapshots.
+
+    Each exchange changes several facts, so that a snapshot is made when somebody wants one.
+    """
 
     def __init__(self, base_url: str, api_version: str | None, clock: Clock) -> None:
-        self.health = TenantHealth(base_url=base_url, api_version=api_version)
+        self._health = TenantHealth(base_url=base_url, api_version=api_version)
+        self._changes: dict[str, Any] = {}
+        self._time: TenantTime | None = None
+        self._access: Mapping[str, bool] = {}
+        self._troubles: Mapping[str, Trouble] = {}
         self._clock = clock
+
+    @property
+    def health(self) -> TenantHealth:
+        """What is known now."""
+        if self._changes:
+            self._health = replace(self._health, **self._changes)
+            self._changes = {}
+        return self._health
 
     def restore(self, last_answer_s: float, tenant_offset_s: float | None, still_at_s: float | None) -> None:
         """Go on from what an earlier process knew: the last good answer, and the tenant's time.
@@ -25,14 +41,14 @@ class Vitals:
         silent_s = max(0.0, now.wall_s - last_answer_s)
         self._set(last_answer_s=last_answer_s, last_answer_monotonic_s=now.monotonic_s - silent_s)
         if tenant_offset_s is not None:
-            self._set(time=TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s))
-            self._set(clock_offset_s=tenant_offset_s)
+            self._time = TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s)
+            self._set(time=self._time, clock_offset_s=tenant_offset_s)
         self._set(still_at_s=still_at_s)
 
     @property
     def offset_s(self) -> float | None:
         """How far the tenant's clock is ahead of ours, in seconds; None while its time is not known."""
-        time = self.health.time
+        time = self._time
         return None if time is None else time.at(self._clock.monotonic()) - self._clock.wall()
 
     def up(self, *, up: bool) -> None:
@@ -45,8 +61,8 @@ class Vitals:
 
     def dated(self, date_s: float, *, sent_s: float, received_s: float) -> None:
         """Take note of an answer's `Date` header; the other two are monotonic seconds."""
-        self._set(time=learn(self.health.time, date_s=date_s, sent_s=sent_s, received_s=received_s))
-        self._set(clock_offset_s=self.offset_s)
+        self._time = learn(self._time, date_s=date_s, sent_s=sent_s, received_s=received_s)
+        self._set(time=self._time, clock_offset_s=self.offset_s)
 
     def version(self, api_version: str) -> None:
         """Take note of the API version that the tenant has."""
@@ -62,7 +78,9 @@ class Vitals:
 
     def access(self, endpoint: str, *, allowed: bool) -> None:
         """Take note of whether the credential may use `endpoint`."""
-        self._set(access={**self.health.access, endpoint: allowed})
+        if self._access.get(endpoint) is not allowed:
+            self._access = {**self._access, endpoint: allowed}
+            self._set(access=self._access)
 
     def answered(self) -> None:
         """Take note of a good answer."""
@@ -70,9 +88,10 @@ class Vitals:
 
     def cured(self, subjects: Collection[str]) -> list[Trouble]:
         """Take note that nothing is wrong with `subjects`; return the troubles that this ends."""
-        ended = [self.health.troubles[subject] for subject in subjects if subject in self.health.troubles]
-        left = {subject: trouble for subject, trouble in self.health.troubles.items() if subject not in subjects}
-        self._set(troubles=left)
+        ended = [self._troubles[subject] for subject in subjects if subject in self._troubles]
+        if ended:
+            self._troubles = {name: trouble for name, trouble in self._troubles.items() if name not in subjects}
+            self._set(troubles=self._troubles)
         return ended
 
     def failed(self, subject: str, error: TenantError, *, quiet: bool = False) -> Trouble | None:
@@ -80,7 +99,7 @@ class Vitals:
 
         A `quiet` one is not to be logged, as others like it are.
         """
-        before = self.health.troubles.get(subject)
+        before = self._troubles.get(subject)
         goes_on = before is not None and before.reason == error.reason
         trouble = Trouble(
             endpoint=error.endpoint,
@@ -91,8 +110,9 @@ class Vitals:
             since_s=before.since_s if before and goes_on else self._clock.wall(),
             quiet=before.quiet if before and goes_on else quiet,
         )
-        self._set(troubles={**self.health.troubles, subject: trouble})
+        self._troubles = {**self._troubles, subject: trouble}
+        self._set(troubles=self._troubles)
         return None if goes_on else trouble
 
-    def _set(self, **changes: object) -> None:
-        self.health = replace(self.health, **changes)  # type: ignore[arg-type]  # the names above are its fields
+    def _set(self, **changes: Any) -> None:  # noqa: ANN401 (fields of `TenantHealth`)
+        self._changes.update(changes)

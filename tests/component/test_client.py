@@ -161,7 +161,6 @@ async def test_every_failure_becomes_one_of_our_errors(
     async with scripted(max_bytes=1000) as tenant:
         tenant.token()
         await tenant.tokens.get()
-        tenant.client.vitals.health = type(tenant.client.vitals.health)(base_url=BASE)
         tenant.get(STATUS_URL, **answer)
         with pytest.raises(errors.TenantError) as raised:
             await tenant.client.status(KEY)
