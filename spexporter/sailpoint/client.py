@@ -5,7 +5,6 @@ Only GET here, and POST on the token URL in `auth`: the token that we hold could
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
@@ -71,10 +70,11 @@ class TenantClient:
 
         def decode(body: bytes) -> Observation:
             unknown = self._transport.exchanges.unknown
-            return wire.decode_status(body, key, observed_s=self._clock.wall(), unknown=unknown)
+            offset_s = self.vitals.offset_s or 0.0
+            now_s = self._clock.wall()
+            return wire.decode_status(body, key, observed_s=now_s, unknown=unknown, tenant_offset_s=offset_s)
 
         observation = await self._get(STATUS_ENDPOINT[key.operation], key.job_id, decode)
-        observation = replace(observation, tenant_offset_s=self.vitals.offset_s or 0.0)
         if observation.reported_id not in {"", key.job_id} and key not in self._renamed:
             self._renamed.add(key)
             log.warning("job_id_differs", job_id=key.job_id, reported_id=observation.reported_id)

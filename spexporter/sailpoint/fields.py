@@ -85,7 +85,11 @@ def read_text(fields: Object, name: str, unknown: Unknown) -> str | None:
 
 def read_time(fields: Object, name: str, unknown: Unknown) -> float | None:
     """Return a time in Unix seconds; None where it is null or missing, or (reported) none."""
-    text = read_text(fields, name, unknown)
+    return time_of(read_text(fields, name, unknown), name, unknown)
+
+
+def time_of(text: str | None, name: str, unknown: Unknown) -> float | None:
+    """Return the time that the text of a field tells, in Unix seconds; None for no text, or (reported) for no time."""
     if text is None:
         return None
     seconds = parse_time(text)

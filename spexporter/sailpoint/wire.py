@@ -30,6 +30,7 @@ from spexporter.sailpoint.fields import (
     read_object,
     read_text,
     read_time,
+    time_of,
 )
 from spexporter.sailpoint.outline import LISTS, PREVIEW
 
@@ -38,7 +39,25 @@ _LONGEST_MESSAGE, _MOST_MESSAGES = 1000, 1000  # characters of one text of a rep
 _SENDABLE = re.compile("[!-~]+")  # what a bearer token is made of; RFC 6750 section 2.1 has even less
 
 
-def decode_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown) -> Observation:
+class _Status(msgspec.Struct, gc=False):
+    """A job status as nearly all are: known fields are texts or null."""
+
+    status: str
+    created: str | None = None
+    modified: str | None = None
+    completed: str | None = None
+    expiration: str | None = None
+    message: str | None = None
+    description: str | None = None
+    jobId: str | None = None  # noqa: N815 (SailPoint's name)
+
+
+_STATUS = msgspec.json.Decoder(_Status)
+
+
+def decode_status(
+    body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown, tenant_offset_s: float = 0.0
+) -> Observation:
     """Decode the answer of an export's or import's status.
 
     `unknown` hears the name of each field whose value this version does not know.
@@ -46,6 +65,28 @@ def decode_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unkno
     Raises:
         Unreadable: not a JSON object with a `status`.
     """
+    try:
+        told = _STATUS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return odd_status(body, key, observed_s=observed_s, unknown=unknown, tenant_offset_s=tenant_offset_s)
+    return Observation(
+        key=key,
+        state=state_of(told.status, unknown),
+        raw_state=told.status,
+        observed_s=observed_s,
+        created_s=time_of(told.created, "created", unknown),
+        modified_s=time_of(told.modified, "modified", unknown),
+        completed_s=time_of(told.completed, "completed", unknown),
+        expires_s=time_of(told.expiration, "expiration", unknown),
+        message=told.message or "",
+        description=told.description or "",
+        reported_id=told.jobId or "",
+        tenant_offset_s=tenant_offset_s,
+    )
+
+
+def odd_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown, tenant_offset_s: float) -> Observation:
+    """Decode the same where a field is something else than text, or the body is no proper JSON."""
     fields = read_object(body, "a job status")
     raw_state = read_text(fields, "status", unknown)
     if raw_state is None:
@@ -62,6 +103,7 @@ def decode_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unkno
         message=read_text(fields, "message", unknown) or "",
         description=read_text(fields, "description", unknown) or "",
         reported_id=read_text(fields, "jobId", unknown) or "",
+        tenant_offset_s=tenant_offset_s,
     )
 
 

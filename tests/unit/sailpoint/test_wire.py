@@ -1,11 +1,12 @@
 import base64
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spexporter.domain.job import JobKey, JobState, Operation
+from spexporter.domain.job import JobKey, JobState, Observation, Operation
 from spexporter.domain.result import TypeCounts
 from spexporter.sailpoint.fields import Unreadable, parse_time
 from spexporter.sailpoint.replies import retry_after_s
@@ -15,6 +16,7 @@ from spexporter.sailpoint.wire import (
     decode_result,
     decode_status,
     decode_token,
+    odd_status,
 )
 
 KEY = JobKey("acme", Operation.IMPORT, "asked")
@@ -105,6 +107,34 @@ def test_no_body_raises_anything_but_unreadable(body: bytes) -> None:
         except Unreadable:
             continue
     decode_error(body)
+
+
+TEXTS = st.none() | st.text(max_size=8) | st.sampled_from(["COMPLETE", "2026-11-28T08:00:00Z", "", "1"])
+ENDINGS = st.sampled_from([b"", b" ", b"x", b",", b"\xff"])
+
+
+@given(
+    fields=st.dictionaries(st.sampled_from([*STATUS_FIELDS, "other"]), JSON | TEXTS),
+    again=st.dictionaries(st.sampled_from(STATUS_FIELDS), JSON | TEXTS),
+    ascii_only=st.booleans(),
+    ending=ENDINGS,
+)
+def test_the_short_way_to_read_a_status_is_the_long_one(
+    fields: dict[str, object], again: dict[str, object], ending: bytes, *, ascii_only: bool
+) -> None:
+    """Whether all known fields are texts or not, in any form, and also where a field is there twice."""
+    first, second = (json.dumps(part, ensure_ascii=ascii_only).encode() for part in (fields, again))
+    body = (first[:-1] + b"," + second[1:] if fields and again else first) + ending
+
+    def read(way: Callable[..., Observation]) -> tuple[object, list[str]]:
+        heard: list[str] = []
+        try:
+            return way(body, KEY, observed_s=1.0, unknown=heard.append, tenant_offset_s=2.0), heard
+        except Unreadable as error:
+            return str(error), heard
+
+    (short, heard), (long, heard_by_long) = read(decode_status), read(odd_status)
+    assert (short, sorted(heard)) == (long, sorted(heard_by_long))
 
 
 @given(fields=st.dictionaries(st.sampled_from(STATUS_FIELDS), JSON))
