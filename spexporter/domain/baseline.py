@@ -33,10 +33,14 @@ class Baselines:
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
         self._known: set[SeriesKey] = set()
+        self._looked_at: Iterable[SeriesKey] = ()
         self._held: list[_Appearance] = []
 
     def appeared(self, keys: Iterable[SeriesKey], now_s: float, version: int, *, born: bool = True) -> None:
         """Take note of the counters that version `version` of the tenant's view has; not `born`: restored ones."""
+        if keys is self._looked_at:
+            return
+        self._looked_at = keys
         fresh = frozenset(keys) - self._known
         if fresh:
             self._known |= fresh

@@ -53,6 +53,31 @@ class Change:
     tenant_offset_s: float | None = None
     still_at_s: float | None = None
 
+    def dated(
+        self,
+        unseen: AbstractSet[SeriesKey],
+        *,
+        at_s: float,
+        answered_s: float | None,
+        tenant_offset_s: float | None,
+        still_at_s: float | None,
+    ) -> "Change":
+        """Return the same with what is to be known of the moment."""
+        return Change(
+            self.added,
+            self.removed,
+            self.operations,
+            self.object_types,
+            self.observations,
+            self.results,
+            self.listing,
+            unseen,
+            at_s,
+            answered_s,
+            tenant_offset_s,
+            still_at_s,
+        )
+
     @property
     def urgent(self) -> bool:
         """Whether it must be in the store before a page shows it; what a running job says can wait a little."""

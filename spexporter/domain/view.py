@@ -122,8 +122,13 @@ class TenantView:
 
     def elapsed_s(self, job: Job, now: Moment) -> float | None:
         """Return how long `job` has run or took, in seconds, None where that is not known."""
-        if job.end_seen_s is not None:
-            return job.duration_s
-        if job.latest is None or job.latest.created_s is None or not job.running:
-            return None
-        return seconds_between(job.latest.created_s, self.health.tenant_now_s(now))
+        return elapsed_s(job, self.health, now)
+
+
+def elapsed_s(job: Job, health: TenantHealth, now: Moment) -> float | None:
+    """Return how long `job` of a tenant has run or took, in seconds, None where that is not known."""
+    if job.end_seen_s is not None:
+        return job.duration_s
+    if job.latest is None or job.latest.created_s is None or not job.running:
+        return None
+    return seconds_between(job.latest.created_s, health.tenant_now_s(now))

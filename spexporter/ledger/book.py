@@ -14,7 +14,7 @@ from spexporter.domain.counting import (
     operation_baseline,
     result_counted,
 )
-from spexporter.domain.durations import learned, usual
+from spexporter.domain.durations import Usual, learned, usual
 from spexporter.domain.hub import Drafts, Listing
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Change, Counted, Terms
@@ -99,6 +99,8 @@ class Book:
         self._leaving: list[tuple[float, str, JobKey]] = []
         self._leaves_s: dict[JobKey, float] = {}
         self._changed: set[JobKey] = set()
+        self._learned_from: Mapping[Operation, tuple[float, ...]] = {}
+        self._learned: Mapping[Operation, Usual] = {}
         self._facts_changed = rows.facts is None  # each tenant has a row, by which the store knows it
         self.recall(rows.jobs)
 
@@ -113,19 +115,25 @@ class Book:
     def state(self) -> TenantState:
         """Return an immutable copy of what is watched and counted."""
         facts = self.facts
-        learnt = {operation: usual(runs_s) for operation, runs_s in facts.runs_s.items()}
         return TenantState(
             jobs=dict(self._jobs),
             totals=self._tally.cells,
-            successes=dict(facts.successes),
-            success_objects=dict(facts.success_objects),
+            successes=facts.successes,
+            success_objects=facts.success_objects,
             drafts=facts.drafts,
-            usual={operation: found for operation, found in learnt.items() if found},
+            usual=self._usual(),
             last_answer_s=facts.last_answer_s,
             tenant_offset_s=facts.tenant_offset_s,
             still_at_s=facts.still_at_s,
             leaves_s=self._leaving[0][0] if self._leaving else math.inf,
         )
+
+    def _usual(self) -> Mapping[Operation, Usual]:
+        if self._learned_from is not self.facts.runs_s:
+            self._learned_from = self.facts.runs_s
+            learnt = {operation: usual(runs_s) for operation, runs_s in self._learned_from.items()}
+            self._learned = {operation: found for operation, found in learnt.items() if found}
+        return self._learned
 
     def knows(self, key: JobKey) -> bool:
         """Whether a job need not be recalled from the store."""

@@ -18,11 +18,14 @@ class Tally:
         self._asked: dict[SeriesKey, float] = {}
         self._changed: set[SeriesKey] = set()
         self._new: set[SeriesKey] = set()
+        self._copy: Mapping[SeriesKey, Cell] | None = None
 
     @property
     def cells(self) -> Mapping[SeriesKey, Cell]:
-        """An immutable copy of all cells."""
-        return dict(self._cells)
+        """An immutable copy of all cells; the same one until one of them changes."""
+        if self._copy is None:
+            self._copy = dict(self._cells)
+        return self._copy
 
     def settle(self) -> None:
         """Take note that pages may see what has begun so far."""
@@ -32,7 +35,7 @@ class Tally:
         """Start those of `keys` at 0 that have not begun yet."""
         for key in keys:
             if key not in self._cells:
-                self._cells[key] = Cell(created_s=at_s)
+                self._put(key, Cell(created_s=at_s))
                 self._changed.add(key)
                 self._new.add(key)
 
@@ -44,7 +47,7 @@ class Tally:
         for key, increment in increments.items():
             cell = self._cells[key]
             exemplar = exemplars.get(key, cell.exemplar)
-            self._cells[key] = replace(cell, value=cell.value + increment, exemplar=exemplar)
+            self._put(key, replace(cell, value=cell.value + increment, exemplar=exemplar))
             self._changed.add(key)
 
     def add_late(self, increments: Mapping[SeriesKey, float], unseen: AbstractSet[SeriesKey]) -> None:
@@ -55,11 +58,11 @@ class Tally:
         for key, increment in increments.items():
             cell = self._cells.get(key)
             if cell is not None and key not in unseen and key not in self._new:
-                self._cells[key] = replace(cell, value=cell.value + increment, late=cell.late + increment)
+                self._put(key, replace(cell, value=cell.value + increment, late=cell.late + increment))
             else:
                 before = cell or Cell()
                 # Prometheus would take `created_s` for the time at which it was 0.
-                self._cells[key] = replace(before, value=before.value + increment, created_s=None)
+                self._put(key, replace(before, value=before.value + increment, created_s=None))
                 self._asked[key] = self._shown(key) + increment
             self._changed.add(key)
 
@@ -68,9 +71,9 @@ class Tally:
         for key, other in others.items():
             cell = self._cells.get(key)
             if cell is None:
-                self._cells[key] = replace(other, created_s=None)
+                self._put(key, replace(other, created_s=None))
             else:
-                self._cells[key] = replace(cell, value=cell.value + other.value, late=cell.late + other.value)
+                self._put(key, replace(cell, value=cell.value + other.value, late=cell.late + other.value))
             self._changed.add(key)
 
     def publish(self, upto: Mapping[SeriesKey, float]) -> None:
@@ -85,7 +88,7 @@ class Tally:
         for key, value in shown.items():
             if self._shown(key) > value:
                 self._asked.pop(key, None)
-                self._cells[key] = replace(self._cells[key], published=value)
+                self._put(key, replace(self._cells[key], published=value))
                 self._changed.add(key)
 
     def changed(self) -> Mapping[SeriesKey, Cell]:
@@ -102,13 +105,17 @@ class Tally:
         """Take note that these are stored: pages may show what they say."""
         for key, row in rows.items():
             cell = self._cells[key]
-            self._cells[key] = replace(cell, published=max(cell.published, row.published))
+            self._put(key, replace(cell, published=max(cell.published, row.published)))
             if self._asked.get(key, 0.0) <= row.published:
                 self._asked.pop(key, None)
 
     def rewrite(self) -> None:
         """Take note that nothing is stored any more."""
         self._changed.update(self._cells)
+
+    def _put(self, key: SeriesKey, cell: Cell) -> None:
+        self._cells[key] = cell
+        self._copy = None
 
     def _shown(self, key: SeriesKey) -> float:
         cell = self._cells.get(key, Cell())

@@ -143,6 +143,8 @@ class Poller:
     def _reconsider(self) -> None:
         """Ask at once where a credential that was refused has changed since."""
         for name, tenant in self._tenants.items():
+            if not tenant.refused:
+                continue
             with bound_contextvars(tenant=name):
                 targets = tenant.reconsider()
             if targets:
@@ -173,6 +175,11 @@ class Poller:
         return min(beat_s, self._schedule.head(self._opens_s))
 
     def _start_due(self, looks: asyncio.TaskGroup) -> None:
+        while target := self._next():
+            self._begin(target.tenant, self._work(target), str(target), looks)
+
+    def _next(self) -> Target | None:
+        """Take what is to be looked at now, None for nothing; it counts as in flight from now on."""
         now_s = self._clock.monotonic()
         while self._in_flight.total() < _LOOKS_PER_GROUP and (taken := self._schedule.take(now_s, self._opens_s)):
             target, due_s = taken
@@ -185,7 +192,18 @@ class Poller:
             if waited_s > 0:
                 self._tenants[target.tenant].waited(waited_s)
             self._in_flight[target.tenant] += 1
-            self._begin(target.tenant, self._look(target), str(target), looks)
+            return target
+        return None
+
+    async def _work(self, target: Target) -> None:
+        """Make a look, and the next one in the same task where there is only one tenant and it has all hands full."""
+        tenant = self._tenants[target.tenant]
+        following: Target | None = target
+        while following:
+            await self._look(following, tenant)
+            busy = len(self._tenants) == 1 and self._in_flight[target.tenant] == tenant.most_looks - 1
+            following = self._next() if busy else None
+        self._wake.set()
 
     def _begin(self, tenant: str, work: Coroutine[None, None, None], name: str, tasks: asyncio.TaskGroup) -> None:
         """Start `work` so that it can be ended when the tenant leaves."""
@@ -204,9 +222,8 @@ class Poller:
         self._shut_since_s.setdefault(name, now_s)
         return opens_s
 
-    async def _look(self, target: Target) -> None:
+    async def _look(self, target: Target, tenant: TenantPolling) -> None:
         """Make one look and queue what comes next, whatever happens."""
-        tenant = self._tenants[target.tenant]
         job_id = {"job_id": target.key.job_id} if target.key else {}
         with bound_contextvars(tenant=target.tenant, look=target.kind.value, **job_id):
             try:
@@ -223,7 +240,6 @@ class Poller:
                 self._in_flight[target.tenant] -= 1
                 self._pulse.attempted(target.tenant)
                 tenant.show()
-                self._wake.set()
 
     def _queue(self, following: Following) -> None:
         now_s = self._clock.monotonic()

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from spexporter.clock import Clock
 from spexporter.domain.baseline import Baselines
-from spexporter.domain.counting import SeriesKey
+from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import UNKNOWN
 from spexporter.domain.job import Job, JobKey
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
 from spexporter.domain.schedule import Outlook
 from spexporter.domain.tenanttime import Moment
-from spexporter.domain.view import TenantState, TenantView
+from spexporter.domain.view import TenantState, TenantView, elapsed_s
 from spexporter.poller.care import Care
 from spexporter.sailpoint.vitals import Vitals
 
@@ -54,6 +54,7 @@ class Publisher:
         self._version = shown.version if shown else 0
         self._veils: list[AbstractSet[SeriesKey]] = []
         self._behind = False
+        self._all_published: Mapping[SeriesKey, Cell] | None = None
 
     def restore(self, state: TenantState) -> None:
         """Believe what the ledger knows."""
@@ -75,7 +76,10 @@ class Publisher:
         if fence is None:
             return
         dated = self._dated(change)
-        with self._veiled(dated):
+        if dated.unseen and (dated.observations or dated.results or dated.listing):
+            with self._veiled(dated.unseen):
+                self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
+        else:
             self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
         # What began with this change is new to pages, too: it shows 0 first.
         self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version + 1)
@@ -112,7 +116,7 @@ class Publisher:
 
     def elapsed_s(self, job: Job) -> float | None:
         """Return how long `job` has run or took, in seconds, None where that is not known."""
-        return self._view().elapsed_s(job, Moment(self._clock.wall(), self._clock.monotonic()))
+        return elapsed_s(job, self._vitals.health, Moment(self._clock.wall(), self._clock.monotonic()))
 
     def outlook(self, job: Job) -> Outlook:
         """Return what is expected of a job that has not ended; one that tells no beginning began when it was given."""
@@ -123,38 +127,38 @@ class Publisher:
         return Outlook(usual.fit if usual else UNKNOWN, age_s)
 
     @contextmanager
-    def _veiled(self, change: Change) -> Iterator[None]:
-        """Keep counters that no page has shown off the pages while `change` may make them begin with what is late.
+    def _veiled(self, unseen: AbstractSet[SeriesKey]) -> Iterator[None]:
+        """Keep counters that no page has shown off the pages while a change may make them begin with what is late.
 
         A page in between would show 0, and the next one an increase that was none.
         """
-        if not (change.unseen and (change.observations or change.results or change.listing)):
-            yield
-            return
-        self._veils.append(change.unseen)
-        self._baselines.reappear(change.unseen, math.inf)
+        self._veils.append(unseen)
+        self._baselines.reappear(unseen, math.inf)
         self.show()
         try:
             yield
         finally:
-            self._veils.remove(change.unseen)
-            self._baselines.reappear(change.unseen - frozenset().union(*self._veils), self._version + 1)
+            self._veils.remove(unseen)
+            self._baselines.reappear(unseen - frozenset().union(*self._veils), self._version + 1)
 
     def _dated(self, change: Change) -> Change:
         """Add what the ledger must know about this moment."""
-        shown = self._board.shown(self._tenant)
-        return replace(
-            change,
-            unseen=self._baselines.unseen(shown.version if shown else 0),
+        shown, health = self._board.shown(self._tenant), self._vitals.health
+        return change.dated(
+            self._baselines.unseen(shown.version if shown else 0),
             at_s=self._clock.wall(),
-            answered_s=self._vitals.health.last_answer_s,
+            answered_s=health.last_answer_s,
             tenant_offset_s=self._vitals.offset_s,
-            still_at_s=self._vitals.health.still_at_s,
+            still_at_s=health.still_at_s,
         )
 
     def _to_publish(self) -> Mapping[SeriesKey, float]:
         """Return what pages are to show from now on: all that was counted, where the baseline was shown before."""
+        if self.state.totals is self._all_published:
+            return {}
         behind = {key: cell.due for key, cell in self.state.totals.items() if cell.due > cell.published}
+        if not behind:
+            self._all_published = self.state.totals
         held = self._baselines.held if behind else frozenset()
         return {key: due for key, due in behind.items() if key not in held}
 

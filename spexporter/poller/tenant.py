@@ -156,12 +156,16 @@ class TenantPolling:
         targets = (self._jobs.next_target(self.jobs[key]) for key in keys if key in self.jobs)
         return [target for target in targets if target is not None]
 
+    @property
+    def refused(self) -> bool:
+        """Whether a credential that was refused may have changed since."""
+        return self._experience.patience.refused or bool(self._experience.off)
+
     def reconsider(self) -> list[Target]:
         """Return what is to be asked at once because a credential that was refused has changed; mostly nothing."""
-        experience = self._experience
-        if not ((experience.patience.refused or experience.off) and self._client.secret_changed()):
+        if not (self.refused and self._client.secret_changed()):
             return []
-        experience.patience.relent()
+        self._experience.patience.relent()
         log.info("secret_changed")
         return [Target(self._tenant, TargetKind.PROBE), *self.reloaded(), *self._left_to_ask(self.jobs)]
 
