@@ -54,7 +54,7 @@ class RequestBudget:
     """
 
     def __init__(self, limit: RateLimit) -> None:
-        self.limit = limit
+        self.relimit(limit)
         self._in_flight = 0
         self._started_s = -math.inf
         self._free_at: deque[float] = deque()
@@ -62,9 +62,10 @@ class RequestBudget:
         self._share = 1.0
         self._share_since_s = -math.inf
 
-    @property
-    def _window_s(self) -> float:
-        return self.limit.per_s * _THEIR_CLOCK
+    def relimit(self, limit: RateLimit) -> None:
+        """Let another limit hold from now on; what is used stays used."""
+        self._most = limit.allowed
+        self._window_s = limit.per_s * _THEIR_CLOCK
 
     def opens_at(self, now_s: float) -> float:
         """When a place can be free at the earliest; `now_s` when one is."""
@@ -114,7 +115,9 @@ class RequestBudget:
 
     def allowed(self, now_s: float) -> int:
         """Places that we allow ourselves now: fewer after a 429, which shows that we are not alone or know less."""
-        return max(1, math.floor(self.limit.allowed * self._present_share(now_s) + _NOISE))
+        if self._share == 1.0:
+            return self._most
+        return max(1, math.floor(self._most * self._present_share(now_s) + _NOISE))
 
     def throttled(self, now_s: float) -> None:
         """Halve our share after a 429; it grows back slowly, so that another user of the client is not starved.
@@ -147,7 +150,7 @@ class RequestBudget:
 
     def spend(self, now_s: float) -> None:
         """Take every place until a window from now: nobody knows what a process that was killed has used."""
-        self._free_at.extend([now_s + self._window_s] * self.limit.allowed)
+        self._free_at.extend([now_s + self._window_s] * self._most)
 
     @property
     def paused_until_s(self) -> float:

@@ -41,8 +41,10 @@ def learn(known: TenantTime | None, *, date_s: float, sent_s: float, received_s:
     `date_s` is its `Date` header, cut to whole seconds by HTTP: it was written between `sent_s` and `received_s`
     (monotonic) at a tenant's time of at least `date_s` and less than `date_s` + 1.
     """
-    fresh = TenantTime(date_s - received_s, date_s + 1.0 - sent_s)
-    if known is None:
-        return fresh
-    low_s, high_s = max(known.low_s, fresh.low_s), min(known.high_s, fresh.high_s)
-    return TenantTime(low_s, high_s) if low_s <= high_s else fresh
+    low_s, high_s = date_s - received_s, date_s + 1.0 - sent_s
+    if known is None or low_s > known.high_s or high_s < known.low_s:
+        return TenantTime(low_s, high_s)
+    low_s, high_s = max(known.low_s, low_s), min(known.high_s, high_s)
+    if low_s == known.low_s and high_s == known.high_s:
+        return known
+    return TenantTime(low_s, high_s)

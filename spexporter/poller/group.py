@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterable, Mapping
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
 
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
@@ -224,22 +224,25 @@ class Poller:
 
     async def _look(self, target: Target, tenant: TenantPolling) -> None:
         """Make one look and queue what comes next, whatever happens."""
-        job_id = {"job_id": target.key.job_id} if target.key else {}
-        with bound_contextvars(tenant=target.tenant, look=target.kind.value, **job_id):
-            try:
-                following = await tenant.look(target)
-            except TenantError as error:
-                self._put_off(target, tenant.failed(target, error))
-            except Exception:  # a bug in one look must not blind us to the others
-                log.exception("look_crashed")
-                self._put_off(target, tenant.pace.slowest_s)
-            else:
-                if following is not None:
-                    self._queue(following)
-            finally:
-                self._in_flight[target.tenant] -= 1
-                self._pulse.attempted(target.tenant)
-                tenant.show()
+        # Nothing need take them back: the task is ours, and a task has a context of its own.
+        clear_contextvars()
+        bind_contextvars(tenant=target.tenant, look=target.kind.value)
+        if target.key:
+            bind_contextvars(job_id=target.key.job_id)
+        try:
+            following = await tenant.look(target)
+        except TenantError as error:
+            self._put_off(target, tenant.failed(target, error))
+        except Exception:  # a bug in one look must not blind us to the others
+            log.exception("look_crashed")
+            self._put_off(target, tenant.pace.slowest_s)
+        else:
+            if following is not None:
+                self._queue(following)
+        finally:
+            self._in_flight[target.tenant] -= 1
+            self._pulse.attempted(target.tenant)
+            tenant.show()
 
     def _queue(self, following: Following) -> None:
         now_s = self._clock.monotonic()

@@ -121,9 +121,10 @@ class TenantClient:
         return self._tokens.secret_changed()
 
     async def _get(self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T], sink: Sink | None = None) -> T:
-        async with self._finding_version:
-            if self._version is None:
-                await self._find_version()
+        if self._version is None:
+            async with self._finding_version:
+                if self._version is None:
+                    await self._find_version()
         version = self._version or ""
         if not exists(endpoint, version):
             cure = advice.about_not_found(endpoint)

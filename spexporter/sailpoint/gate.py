@@ -79,7 +79,7 @@ class Gate:
     def relimit(self, limit: RateLimit) -> None:
         """Keep what is used of each window, and let another limit hold from now on."""
         for budget in self.budgets.values():
-            budget.limit = limit
+            budget.relimit(limit)
 
     def export(self) -> Mapping[str, BudgetState]:
         """Return what the next process must know of each version's window."""

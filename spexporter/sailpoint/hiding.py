@@ -4,17 +4,19 @@ Else it would come into errors, the log and the page for people.
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "(hidden)"
 _SAME_EVERYWHERE = re.compile("[A-Za-z0-9_.~-]*")  # unreserved: RFC 3986 section 2.3
 
 
-def spellings(secret: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def spellings(secret: str) -> frozenset[str]:
     """Return how a secret may be written in an answer; most tokens look the same everywhere."""
     if _SAME_EVERYWHERE.fullmatch(secret):
-        return {secret}
-    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+        return frozenset({secret})
+    return frozenset({secret, quote(secret), quote(secret, safe=""), quote_plus(secret)})
 
 
 def without(body: bytes, *secrets: str) -> bytes:

@@ -3,12 +3,12 @@
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -35,6 +35,7 @@ from spexporter.sailpoint.vitals import Vitals
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_ACCEPT = {"Accept": "application/json"}
 _LONGEST_ERROR_BYTES = 1024**2
 # A tenant has at most four looks in flight, and so no more idle connections that may all be closed.
 _MOST_IDLE = 4
@@ -81,17 +82,19 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What is asked for, and what for: a GET, or a POST of a form."""
 
     endpoint: Endpoint
     url: str
     versions: Sequence[str]
     max_bytes: int
-    token: str | None = field(repr=False)
-    form: Mapping[str, str] | None = field(repr=False)
+    token: str | None
+    form: Mapping[str, str] | None
     sink: Sink | None
+
+    def __repr__(self) -> str:
+        return f"_Asked({self.endpoint!r}, {self.url!r})"
 
 
 class Transport:
@@ -115,6 +118,8 @@ class Transport:
         self._http = http
         self._route = route
         self._clock = clock
+        self._timeout = aiohttp.ClientTimeout(total=route.timeout_s)
+        self._log = log.bind()  # it is asked for each exchange whether it wants to hear of it
         self._proxies: dict[str, str | None] = {}  # by origin: the token URL may be on another host than the API
 
     async def ask(
@@ -141,8 +146,10 @@ class Transport:
         """
         asked = _Asked(endpoint, url, versions, max_bytes, token, form, sink)
         for _ in range(_MOST_IDLE):
-            with suppress(_ClosedWhileIdle):
+            try:
                 return await self._exchange(asked, patient=True)
+            except _ClosedWhileIdle:
+                continue
         return await self._exchange(asked, patient=False)
 
     async def _exchange(self, asked: _Asked, *, patient: bool) -> Answer:
@@ -166,7 +173,7 @@ class Transport:
                 took_s = self._clock.monotonic() - sent_s
                 self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
                 version = asked.versions[0]
-                log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
+                self._log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
 
     def _waited(self, wait_s: float) -> None:
         self.exchanges.waited(self.tenant, wait_s)
@@ -175,11 +182,10 @@ class Transport:
         return self._http.request(
             "GET" if asked.form is None else "POST",
             URL(asked.url, encoded=True),
-            headers={"Accept": "application/json"}
-            | ({"Authorization": f"Bearer {asked.token}"} if asked.token else {}),
+            headers=_ACCEPT if asked.token is None else {**_ACCEPT, "Authorization": f"Bearer {asked.token}"},
             data=asked.form,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=self._route.timeout_s),
+            timeout=self._timeout,
             proxy=self._proxy(asked.url),
             ssl=self._route.tls or True,
             trace_request_ctx=line,

@@ -20,6 +20,7 @@ class Vitals:
         self._health = TenantHealth(base_url=base_url, api_version=api_version)
         self._changes: dict[str, Any] = {}
         self._time: TenantTime | None = None
+        self._is_up = False
         self._access: Mapping[str, bool] = {}
         self._troubles: Mapping[str, Trouble] = {}
         self._clock = clock
@@ -54,15 +55,19 @@ class Vitals:
     def up(self, *, up: bool) -> None:
         """Take note that the tenant answers, or does not; running durations stand still while it does not."""
         if up:
-            self._set(up=True, still_at_s=None)
+            if not self._is_up:
+                self._is_up = True
+                self._set(up=True, still_at_s=None)
         else:  # where it stands still already, that is its time
             now = Moment(self._clock.wall(), self._clock.monotonic())
+            self._is_up = False
             self._set(up=False, still_at_s=self.health.tenant_now_s(now))
 
     def dated(self, date_s: float, *, sent_s: float, received_s: float) -> None:
         """Take note of an answer's `Date` header; the other two are monotonic seconds."""
         self._time = learn(self._time, date_s=date_s, sent_s=sent_s, received_s=received_s)
-        self._set(time=self._time, clock_offset_s=self.offset_s)
+        self._changes["time"] = self._time
+        self._changes["clock_offset_s"] = self.offset_s
 
     def version(self, api_version: str) -> None:
         """Take note of the API version that the tenant has."""
@@ -84,7 +89,8 @@ class Vitals:
 
     def answered(self) -> None:
         """Take note of a good answer."""
-        self._set(last_answer_s=self._clock.wall(), last_answer_monotonic_s=self._clock.monotonic())
+        self._changes["last_answer_s"] = self._clock.wall()
+        self._changes["last_answer_monotonic_s"] = self._clock.monotonic()
 
     def cured(self, subjects: Collection[str]) -> list[Trouble]:
         """Take note that nothing is wrong with `subjects`; return the troubles that this ends."""
