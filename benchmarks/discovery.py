@@ -12,11 +12,12 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
+
+from spexporter.domain.values import replace
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

@@ -2,7 +2,6 @@
 
 # ruff: noqa: INP001 - scripts beside each other
 import uuid
-from dataclasses import replace
 from random import Random
 
 from spexporter.domain import counting
@@ -10,6 +9,7 @@ from spexporter.domain.counting import Cell
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
 from spexporter.domain.tenanttime import Moment, TenantTime
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantHealth, TenantState, TenantView
 from spexporter.exposition.joblines import series_of
 

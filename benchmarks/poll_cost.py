@@ -17,11 +17,12 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import structlog
+
+from spexporter.domain.values import replace
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

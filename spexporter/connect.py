@@ -2,7 +2,6 @@
 
 import hashlib
 import ssl
-from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -11,6 +10,7 @@ import aiohttp
 from spexporter.clock import Clock
 from spexporter.config.values import Tenant
 from spexporter.domain.ports import Exchanges, Group
+from spexporter.domain.values import replace
 from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.gate import Gate

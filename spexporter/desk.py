@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from spexporter.config.values import Tenant
 from spexporter.domain.errors import NamedElsewhere, TooManyJobs, UnknownJob
 from spexporter.domain.job import Job, JobKey, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.poller import Poller
 from spexporter.watch.backups import backups_of
 from spexporter.watch.watchlist import Watchlist

@@ -6,7 +6,7 @@ changed keeps its token, its budget, its queue and its requests in flight.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -22,6 +22,7 @@ from spexporter.domain.errors import (
 from spexporter.domain.job import Source
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Board, Group, Ledger, Terms
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.exposition.guard import Guard
 from spexporter.ledger.lease import SoleOwner

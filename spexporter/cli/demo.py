@@ -2,7 +2,6 @@
 
 import os
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -17,6 +16,7 @@ from spexporter.clock import SystemClock
 from spexporter.config import Config, load
 from spexporter.domain.errors import StartError, words_of
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
 from spexporter.simulator import Simulator, default_plans

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
@@ -15,6 +14,7 @@ from spexporter.cli import show
 from spexporter.clock import Clock
 from spexporter.direct.looks import Sight
 from spexporter.domain.job import Job, WatchedJob
+from spexporter.domain.values import replace
 
 _REFRESHED_PER_S = 4
 _BAR_WIDTH = 40

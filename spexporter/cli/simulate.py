@@ -4,7 +4,6 @@ import asyncio
 import signal
 import ssl
 from contextlib import ExitStack
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from spexporter.cli import loop
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.domain.errors import words_of
+from spexporter.domain.values import replace
 from spexporter.simulator import ALL_QUIRKS, Simulator, default_plans, hostile, serving
 from spexporter.simulator.certificate import MissingTrustmeError, make_certificate
 

@@ -1,9 +1,8 @@
 """What the tenants of any file inherit from `defaults` of the main file."""
 
-from dataclasses import replace
-
 from spexporter.config.model import DefaultsSection
 from spexporter.config.nodes import Block, Items, Node, Text, inherit
+from spexporter.domain.values import replace
 
 _SECRETS = frozenset({"client_secret", "client_secret_file"})
 

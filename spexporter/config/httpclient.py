@@ -8,7 +8,7 @@ import errno
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -19,6 +19,7 @@ from spexporter.config.nodes import Block, Complaints, Items, Node, Text
 from spexporter.config.read import decode, failed, read, read_bytes
 from spexporter.config.secret import Secret, read_secret
 from spexporter.domain.errors import ConfigError
+from spexporter.domain.values import replace
 
 # No message repeats what stands under these keys: secrets, and what is mistaken for one.
 _HIDDEN = frozenset({"password", "password_file", "type", "credentials", "credentials_file"})

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spexporter.domain.errors import Problem
+from spexporter.domain.values import replace
 
 # No message repeats what stands under these keys: secrets, what may carry one, and what is mistaken for one.
 HIDDEN_KEYS = frozenset({"client_id", "client_secret", "client_secret_file", "base_url", "token_url", "proxy", "url"})

@@ -1,12 +1,12 @@
 """Rules over all files: what the tenants of one file have taken is not for those of another."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from spexporter.config.nodes import Block, Complaints, Text, blocks, texts
 from spexporter.config.values import Tenant
 from spexporter.domain.budget import RateLimit
+from spexporter.domain.values import replace
 
 
 class Taken:

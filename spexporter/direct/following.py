@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from spexporter.clock import Clock
 from spexporter.config.values import Tenant
@@ -20,6 +20,7 @@ from spexporter.domain.errors import (
 from spexporter.domain.job import Job, JobState, WatchedJob
 from spexporter.domain.result import ImportReport
 from spexporter.domain.schedule import Pace, next_look_s
+from spexporter.domain.values import replace
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import Endpoint
 

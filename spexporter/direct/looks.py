@@ -1,6 +1,6 @@
 """One look at one job, and what it tells."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from spexporter.clock import Clock
 from spexporter.domain.durations import Usual
@@ -15,6 +15,7 @@ from spexporter.domain.errors import (
 )
 from spexporter.domain.job import Job, JobState, Observation, Operation, Source, WatchedJob, seconds_between
 from spexporter.domain.tenanttime import Moment
+from spexporter.domain.values import replace
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.endpoints import STATUS_ENDPOINT, Endpoint
 

@@ -1,8 +1,9 @@
 """What events add to the counters: the one place where anything is counted about jobs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from spexporter.domain.job import ENDED_STATES, Job, JobState, Operation
 from spexporter.domain.result import ImportResult, Outcome
@@ -33,8 +34,7 @@ class Exemplar(NamedTuple):
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True, gc=False):
     """One counter: its value, and the newest value that a page may have shown.
 
     `late` is the part of `value` that no page ever shows: it was there before we could tell, and would look like an

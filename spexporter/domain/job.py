@@ -1,10 +1,12 @@
 """A job: what we were asked to watch, what we have seen of it, and what we believe."""
 
 import math
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import msgspec
+
 from spexporter.domain.result import ImportResult, Outcome
+from spexporter.domain.values import replace
 
 
 class Operation(StrEnum):
@@ -45,8 +47,7 @@ class JobState(StrEnum):
 ENDED_STATES = (JobState.COMPLETE, JobState.CANCELLED, JobState.FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class JobKey:
+class JobKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Names one job for ever; `job_id` is the id that was asked for."""
 
     tenant: str
@@ -67,8 +68,7 @@ class Source(StrEnum):
     BACKUP = "backup"
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedJob:
+class WatchedJob(msgspec.Struct, frozen=True, gc=False):
     """What somebody asked us to watch. `preview` None means: to be found out from the result.
 
     `by_api` tells that our API was asked for it, too, where a stronger `source` describes it.
@@ -82,8 +82,7 @@ class WatchedJob:
     by_api: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """One decoded answer about one job.
 
     Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours, and
@@ -118,8 +117,7 @@ class Observation:
         return self.completed_s if self.completed_s is not None else self.modified_s
 
 
-@dataclass(frozen=True, slots=True)
-class HubFacts:
+class HubFacts(msgspec.Struct, frozen=True, gc=False):
     """What Configuration Hub tells of one of its jobs beside its state; this can change after the job's end.
 
     `object_count` and `synced`, whether cloud storage has it, are None where that is not told. `of_other_tenant` is
@@ -139,8 +137,7 @@ class HubFacts:
         return not self.partial and self.of_other_tenant is False
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, gc=False):
     """What we believe about one watched job. The end is frozen as it was when the final state was first seen.
 
     `given_s` is when its id was first given to us, and `missing_s` since when the tenant knows no such job (our clock).
@@ -229,13 +226,11 @@ class Job:
             latest = replace(self.latest, state=observation.state) if self.latest else observation
             missing_s = observation.observed_s if self.missing_s is None else self.missing_s
             return replace(self, latest=latest, missing_s=missing_s)
-        if not observation.state.ended:  # as most are: `replace` takes several times as long
-            return Job(self.watched, self.given_s, observation, hub=self.hub)
+        found = replace(self, latest=observation, missing_s=None, left=False)
+        if not observation.state.ended:
+            return found
         return replace(
-            self,
-            latest=observation,
-            missing_s=None,
-            left=False,
+            found,
             ended_s=observation.ended_s,
             end_seen_s=observation.observed_s,
             late=not self.running and self._given_late(observation, count_new_within_s),

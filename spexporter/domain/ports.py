@@ -9,6 +9,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NewType, Protocol
 
+import msgspec
+
 from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import SeriesKey
 from spexporter.domain.hub import Listing
@@ -29,8 +31,7 @@ class Counted:
     result: ImportResult | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """All that one poll, or one change of what is watched, may cause: applied whole or not at all.
 
     `at_s` is when it happens (Unix seconds, our clock); `answered_s` and `tenant_offset_s` are the tenant's last good
@@ -52,31 +53,6 @@ class Change:
     answered_s: float | None = None
     tenant_offset_s: float | None = None
     still_at_s: float | None = None
-
-    def dated(
-        self,
-        unseen: AbstractSet[SeriesKey],
-        *,
-        at_s: float,
-        answered_s: float | None,
-        tenant_offset_s: float | None,
-        still_at_s: float | None,
-    ) -> "Change":
-        """Return the same with what is to be known of the moment."""
-        return Change(
-            self.added,
-            self.removed,
-            self.operations,
-            self.object_types,
-            self.observations,
-            self.results,
-            self.listing,
-            unseen,
-            at_s,
-            answered_s,
-            tenant_offset_s,
-            still_at_s,
-        )
 
     @property
     def urgent(self) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 
 class Outcome(StrEnum):
     """What became of an ended import's result; the label `outcome`."""
@@ -21,8 +23,7 @@ class Outcome(StrEnum):
         return self in {Outcome.COUNTED, Outcome.PREVIEW}
 
 
-@dataclass(frozen=True, slots=True)
-class TypeCounts:
+class TypeCounts(msgspec.Struct, frozen=True, gc=False):
     """How many messages of each severity, and how many created or updated objects, one object type has."""
 
     errors: int = 0
@@ -31,8 +32,7 @@ class TypeCounts:
     objects: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ImportResult:
+class ImportResult(msgspec.Struct, frozen=True, gc=False):
     """An import's result by object type. `preview` is what the messages show; `backup_id` the export made before it.
 
     Source: SailPoint API specification, schema SpConfigImportResults; `IMPORT_PREVIEW` from its example.

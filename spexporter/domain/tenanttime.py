@@ -4,7 +4,6 @@ A job's times are the tenant's, so the age of a running job is measured on the t
 monotonic clock, not to our wall clock: a step of this host's time then changes no duration.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -15,8 +14,7 @@ class Moment(NamedTuple):
     monotonic_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class TenantTime:
+class TenantTime(NamedTuple):
     """Bounds of (tenant's Unix time - our monotonic time), in seconds.
 
     Each `Date` header narrows them; one that contradicts them (a clock was set, or drifted) starts them anew.

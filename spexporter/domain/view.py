@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from spexporter.domain.breaker import BreakerState
 from spexporter.domain.counting import Cell, SeriesKey
@@ -30,8 +32,7 @@ class Trouble:
     quiet: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TenantHealth:
+class TenantHealth(msgspec.Struct, frozen=True):
     """How a tenant answers. Times are Unix seconds by our clock; None and absent keys mean not known.
 
     `last_answer_monotonic_s` is the moment of `last_answer_s` on the clock that does not jump. `troubles` by what they
@@ -49,8 +50,8 @@ class TenantHealth:
     time: TenantTime | None = None
     clock_offset_s: float | None = None
     still_at_s: float | None = None
-    access: Mapping[str, bool] = field(default_factory=dict)
-    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    access: Mapping[str, bool] = msgspec.field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = msgspec.field(default_factory=dict)
 
     def tenant_now_s(self, now: Moment) -> float:
         """Return the tenant's time, ours where it has not told its own yet."""
@@ -59,8 +60,7 @@ class TenantHealth:
         return self.time.at(now.monotonic_s) if self.time else now.wall_s
 
 
-@dataclass(frozen=True, slots=True)
-class TenantState:
+class TenantState(msgspec.Struct, frozen=True):
     """What the ledger knows of one tenant: its watched jobs, its counters, and how each operation does.
 
     `successes` are the ends of the newest ones, by the tenant's clock, and `success_objects` how many objects they
@@ -69,20 +69,19 @@ class TenantState:
     at `leaves_s`.
     """
 
-    jobs: Mapping[JobKey, Job] = field(default_factory=dict)
-    totals: Mapping[SeriesKey, Cell] = field(default_factory=dict)
-    successes: Mapping[Operation, float] = field(default_factory=dict)
-    success_objects: Mapping[Operation, int] = field(default_factory=dict)
+    jobs: Mapping[JobKey, Job] = msgspec.field(default_factory=dict)
+    totals: Mapping[SeriesKey, Cell] = msgspec.field(default_factory=dict)
+    successes: Mapping[Operation, float] = msgspec.field(default_factory=dict)
+    success_objects: Mapping[Operation, int] = msgspec.field(default_factory=dict)
     drafts: Drafts | None = None
-    usual: Mapping[Operation, Usual] = field(default_factory=dict)
+    usual: Mapping[Operation, Usual] = msgspec.field(default_factory=dict)
     last_answer_s: float | None = None
     tenant_offset_s: float | None = None
     still_at_s: float | None = None
     leaves_s: float = math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class TenantView:
+class TenantView(msgspec.Struct, frozen=True):
     """Everything that pages show of one tenant; `version` grows with every change.
 
     `expect` is how often each operation is expected to succeed, in seconds; `credential_expires_s` is when the personal
@@ -96,7 +95,7 @@ class TenantView:
     state: TenantState
     health: TenantHealth
     max_staleness_s: float = math.inf
-    expect: Mapping[Operation, float] = field(default_factory=dict)
+    expect: Mapping[Operation, float] = msgspec.field(default_factory=dict)
     credential_expires_s: float | None = None
     per_job: bool = True
     left_out: AbstractSet[JobKey] = frozenset()

@@ -6,10 +6,10 @@ COMPLETE longest ago, then of jobs that ended otherwise or were not found, then 
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 
 from spexporter.clock import Pace
 from spexporter.domain.job import Job, JobKey, JobState
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantView
 from spexporter.exposition.joblines import series_of
 

@@ -3,7 +3,8 @@
 import heapq
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from spexporter.domain.counting import (
     Cell,
@@ -18,12 +19,12 @@ from spexporter.domain.durations import Usual, learned, usual
 from spexporter.domain.hub import Drafts, Listing
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Change, Counted, Terms
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.ledger.tally import Tally
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(msgspec.Struct, frozen=True, gc=False):
     """A job as it is stored. Of one that has left the pages for ever only `wanted_s` is left, and `job` is None.
 
     `wanted_s` is when its id was last configured, listed or asked for; at `leaves_s`, where nothing is left to ask, it
@@ -36,34 +37,20 @@ class Remembered:
     leaves_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is stored of a tenant as a whole; `runs_s` are the newest durations, oldest first.
 
     `listed` are the operations whose lists were ever read; the others are as in `TenantState`.
     """
 
-    successes: Mapping[Operation, float] = field(default_factory=dict)
-    success_objects: Mapping[Operation, int] = field(default_factory=dict)
+    successes: Mapping[Operation, float] = msgspec.field(default_factory=dict)
+    success_objects: Mapping[Operation, int] = msgspec.field(default_factory=dict)
     listed: tuple[Operation, ...] = ()
     drafts: Drafts | None = None
-    runs_s: Mapping[Operation, tuple[float, ...]] = field(default_factory=dict)
+    runs_s: Mapping[Operation, tuple[float, ...]] = msgspec.field(default_factory=dict)
     last_answer_s: float | None = None
     tenant_offset_s: float | None = None
     still_at_s: float | None = None
-
-    def answered(self, last_s: float, offset_s: float | None, still_at_s: float | None) -> "Facts":
-        """Return these after another answer; this comes with each poll, and `replace` takes several times as long."""
-        return Facts(
-            self.successes,
-            self.success_objects,
-            self.listed,
-            self.drafts,
-            self.runs_s,
-            last_s,
-            offset_s,
-            still_at_s,
-        )
 
     def adopting(self, other: "Facts") -> "Facts":
         """Return these with what is known under a former name: the newer successes, and whatever was missing here."""
@@ -84,12 +71,11 @@ class Facts:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """All of one tenant that is to be stored together, or is stored."""
 
-    jobs: Mapping[JobKey, Remembered] = field(default_factory=dict)
-    cells: Mapping[SeriesKey, Cell] = field(default_factory=dict)
+    jobs: Mapping[JobKey, Remembered] = msgspec.field(default_factory=dict)
+    cells: Mapping[SeriesKey, Cell] = msgspec.field(default_factory=dict)
     facts: Facts | None = None
 
     def __bool__(self) -> bool:
@@ -309,8 +295,11 @@ class Book:
     def _answered(self, change: Change) -> None:
         known = self.facts.last_answer_s, self.facts.still_at_s
         if change.answered_s is not None and known != (change.answered_s, change.still_at_s):
-            self.facts = self.facts.answered(change.answered_s, change.tenant_offset_s, change.still_at_s)
-            self._facts_changed = True
+            self._set(
+                last_answer_s=change.answered_s,
+                tenant_offset_s=change.tenant_offset_s,
+                still_at_s=change.still_at_s,
+            )
 
     def _put(self, job: Job) -> None:
         self._enter(job)
@@ -347,5 +336,5 @@ class Book:
         return Remembered(job, watched=True, leaves_s=self._leaves_s.get(key) if job.settled else None)
 
     def _set(self, **changes: object) -> None:
-        self.facts = replace(self.facts, **changes)  # type: ignore[arg-type]  # the names above are its fields
+        self.facts = replace(self.facts, **changes)
         self._facts_changed = True

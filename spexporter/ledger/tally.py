@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 
 from spexporter.domain.counting import Cell, Exemplar, SeriesKey
+from spexporter.domain.values import replace
 
 
 class Tally:

@@ -7,11 +7,12 @@ that is on a list no more keeps its series until its retention is over, if it ha
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from spexporter.domain.hub import ListedJob, Listing, pending_drafts
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, Source, WatchedJob
 from spexporter.domain.ports import Change
+from spexporter.domain.values import replace
 
 _CONFIRMATIONS = 3  # readings without a job until we say that it is not found: one list may come short
 _Entries = Mapping[JobKey, ListedJob]

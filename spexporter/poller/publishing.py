@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import replace
 
 from spexporter.clock import Clock
 from spexporter.domain.baseline import Baselines
@@ -15,6 +14,7 @@ from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
 from spexporter.domain.schedule import Outlook
 from spexporter.domain.tenanttime import Moment
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState, TenantView, elapsed_s
 from spexporter.poller.care import Care
 from spexporter.sailpoint.vitals import Vitals
@@ -144,8 +144,9 @@ class Publisher:
     def _dated(self, change: Change) -> Change:
         """Add what the ledger must know about this moment."""
         shown, health = self._board.shown(self._tenant), self._vitals.health
-        return change.dated(
-            self._baselines.unseen(shown.version if shown else 0),
+        return replace(
+            change,
+            unseen=self._baselines.unseen(shown.version if shown else 0),
             at_s=self._clock.wall(),
             answered_s=health.last_answer_s,
             tenant_offset_s=self._vitals.offset_s,

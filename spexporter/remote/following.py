@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from spexporter.clock import Clock
 from spexporter.direct.following import Followed
 from spexporter.direct.looks import Sight, Trouble
 from spexporter.domain.job import Job, JobState, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.remote.exporter import NotExporter, Refused, RunningExporter, Unavailable, describe
 
 _PAUSE_S = 1.0  # it answers from memory

@@ -57,8 +57,7 @@ class Route:
     tls: ssl.SSLContext | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole HTTP answer."""
 
     status: int
@@ -119,7 +118,6 @@ class Transport:
         self._route = route
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout(total=route.timeout_s)
-        self._log = log.bind()  # it is asked for each exchange whether it wants to hear of it
         self._proxies: dict[str, str | None] = {}  # by origin: the token URL may be on another host than the API
 
     async def ask(
@@ -173,7 +171,7 @@ class Transport:
                 took_s = self._clock.monotonic() - sent_s
                 self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
                 version = asked.versions[0]
-                self._log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
+                log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
 
     def _waited(self, wait_s: float) -> None:
         self.exchanges.waited(self.tenant, wait_s)

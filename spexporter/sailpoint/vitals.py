@@ -1,12 +1,12 @@
 """What one tenant's exchanges tell about its health."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
 from spexporter.domain.tenanttime import Moment, TenantTime, learn
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantHealth, Trouble
 
 

@@ -7,7 +7,7 @@ network file systems, nor through the links by which Kubernetes exchanges what i
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spexporter.config.patterns import Found, find
@@ -15,6 +15,7 @@ from spexporter.config.read import read_bytes
 from spexporter.config.values import BadFile, JobEntry
 from spexporter.domain.errors import ConfigError, Problem
 from spexporter.domain.job import JobKey, Source, WatchedJob
+from spexporter.domain.values import replace
 
 # Takes the path and content of a file; raises ConfigError for one that cannot be used.
 Parse = Callable[[Path, bytes], tuple[JobEntry, ...]]

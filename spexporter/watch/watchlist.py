@@ -1,9 +1,10 @@
 """Which jobs are watched, merged from every source that names job ids."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from spexporter.domain.job import JobKey, Source, WatchedJob
+from spexporter.domain.values import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The export that SailPoint makes before an import, followed without anybody naming it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ import pytest
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.ports import Terms
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.truth import differences
 from tests.support.world import Scrape, World, world
 
 EMPTY = {"jobs_at_start": 0, "starts_per_minute": 0.0, "hub_jobs_at_start": 0, "hub_starts_per_minute": 0.0}
-QUIET = replace(default_plans(1)[0], name="acme", **EMPTY)  # type: ignore[arg-type]  # the names above are its fields
+QUIET = replace(default_plans(1)[0], name="acme", **EMPTY)
 FINE = result_of({"RULE": {"objects": 4}})
 IMPORT = {"tenant": "acme", "operation": "import", "job_id": "i", "duration_s": 30.0, "result": FINE, "backup": True}
 

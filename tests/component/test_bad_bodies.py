@@ -1,12 +1,12 @@
 """Every way in which an order of a job can be bad, beside the whole answer that a pipeline gets."""
 
 import json
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans
 from tests.support.world import world
 

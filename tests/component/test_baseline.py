@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.clock import START_WALL_S
 from tests.support.world import Labels, Scrape, World, world

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +13,7 @@ from spexporter.config import Config
 from spexporter.config.values import Counters
 from spexporter.domain.errors import StoreError
 from spexporter.domain.job import Source
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.clock import settle
 from tests.support.disks import overwritten
@@ -39,7 +39,7 @@ def without(*names: str) -> Callable[[Config], Config]:
 async def test_a_tenant_that_leaves_with_looks_under_way_stops_no_other() -> None:
     """Two tenants of one client: the poller that they share goes on with the one that stays."""
     shared = {"client_id": "shared", "client_secret": "shared-planted"}
-    plans = [replace(plan, **shared) for plan in (ACME, GLOBEX)]  # type: ignore[arg-type]  # names of its fields
+    plans = [replace(plan, **shared) for plan in (ACME, GLOBEX)]
     other = {"tenant": GLOBEX.name, "operation": "export", "job_id": "other", "duration_s": 120.0}
     async with world(plans, plant=[*EXPORTS, other]) as running:
         await running.advance(3)

@@ -3,13 +3,13 @@
 import json
 import math
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import ALL_QUIRKS, HUB_SCOPES, SP_CONFIG_SCOPES, Fault, default_plans
 from tests.support.hub_truth import hub_differences
 from tests.support.world import Scrape, World, world

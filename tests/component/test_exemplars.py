@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.samples import Exemplar
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans, result_of
 from tests.support.clock import START_WALL_S
 from tests.support.world import OPENMETRICS, Labels, Scrape, world

@@ -1,10 +1,10 @@
 """What a user who says what is expected gets to alert on, before anything has happened."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans
 from tests.support.world import Scrape, world
 

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from spexporter import files as module
 from spexporter.config import Config, load
 from spexporter.domain.errors import ConfigError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans
 from tests.support.clock import settle
 from tests.support.scene import until

@@ -1,11 +1,11 @@
 """What the page says of a job over its life."""
 
 import math
-from dataclasses import replace
 
 import pytest
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans, result_of
 from spexporter.simulator.faults import Fault
 from tests.support.clock import START_WALL_S

@@ -1,7 +1,6 @@
 """Results of imports that are so long that they are counted while they arrive."""
 
 import json
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,6 +14,7 @@ from spexporter.domain.errors import (
     TenantServerError,
 )
 from spexporter.domain.result import ImportResult, TypeCounts
+from spexporter.domain.values import replace
 from spexporter.sailpoint import client
 from spexporter.sailpoint.resultsink import WHOLE, ResultSink
 from spexporter.simulator import Fault, default_plans, result_of

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -13,6 +13,7 @@ from spexporter.domain import errors
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobState, Operation
+from spexporter.domain.values import replace
 from spexporter.sailpoint.auth import Credential, TokenSource
 from spexporter.sailpoint.client import TenantClient
 from spexporter.sailpoint.gate import Gate

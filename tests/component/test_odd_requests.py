@@ -1,13 +1,13 @@
 """Requests that no decent client sends: each is answered in words, and none of them is a failure of ours."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
 import pytest_asyncio
 
 from spexporter.board import LatestViews
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans
 from tests.support.bytesent import answered, request
 from tests.support.world import World, world

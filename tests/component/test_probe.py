@@ -2,13 +2,13 @@
 
 import gzip
 import json
-from dataclasses import replace
 
 import aiohttp
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from spexporter.domain.values import replace
 from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.simulator import default_plans

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +6,7 @@ import pytest
 from spexporter.config import Config
 from spexporter.config.values import Counters, Store
 from spexporter.domain.errors import ConfigError, Problem
+from spexporter.domain.values import replace
 from spexporter.simulator import TenantPlan, default_plans
 from tests.support.world import World, read_config, world
 

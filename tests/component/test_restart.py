@@ -3,12 +3,12 @@
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.clock import START_WALL_S, FakeClock
 from tests.support.truth import differences

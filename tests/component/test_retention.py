@@ -1,13 +1,13 @@
 """How long what is over stays on the page, and what stays for ever."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, default_plans, result_of
 from tests.support.clock import START_WALL_S
 from tests.support.world import Scrape, World, world

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.exposition.page import BlockPage, Rendered
 from spexporter.simulator import default_plans
 from spexporter.web import metrics

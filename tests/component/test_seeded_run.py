@@ -1,9 +1,9 @@
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans, result_of
 from tests.support.truth import differences, watched
 from tests.support.world import World, world

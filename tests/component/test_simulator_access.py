@@ -1,12 +1,12 @@
 import base64
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import API_VERSIONS, Simulator, TenantPlan, default_plans, serving
 from tests.support.clock import START_WALL_S, FakeClock
 

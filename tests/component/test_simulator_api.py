@@ -1,11 +1,12 @@
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import API_VERSIONS, Simulator, TenantPlan, default_plans, result_of, serving
 from tests.support.clock import FakeClock
 

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -8,6 +7,7 @@ import aiohttp
 import pytest
 
 from spexporter.clock import SystemClock
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, Simulator, hostile, serving
 from tests.support.clock import START_WALL_S, FakeClock
 from tests.support.scene import ACME, OBJECTS, RESULT, SANDBOX, STATUS, Scene, scene_of, until

@@ -1,11 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any, Unpack
 
 import pytest
 import yaml
 
+from spexporter.domain.values import replace
 from spexporter.simulator import (
     API_VERSIONS,
     HUB_KINDS,

@@ -1,12 +1,13 @@
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
 import yaml
 
+from spexporter.domain.values import replace
 from spexporter.simulator import Simulator, default_plans, result_of, serving
 from tests.support.clock import START_WALL_S, FakeClock
 

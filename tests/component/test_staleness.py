@@ -1,10 +1,10 @@
 """What the page, the status page and the log say while a tenant is away for an hour, and after."""
 
 import math
-from dataclasses import replace
 
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans, result_of
 from tests.support.world import World, world
 

@@ -1,13 +1,13 @@
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import trustme
 
+from spexporter.domain.values import replace
 from spexporter.simulator import TenantPlan, default_plans
 from spexporter.simulator.certificate import make_certificate
 from tests.support.proxy import Proxy, proxying

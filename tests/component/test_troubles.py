@@ -2,11 +2,11 @@
 
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans
 from spexporter.simulator.faults import Fault
 from tests.support.world import World, world

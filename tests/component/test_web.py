@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import math
-from dataclasses import replace
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ import pytest
 from multidict import CIMultiDict
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.exposition.page import BlockPage

@@ -2,9 +2,9 @@
 
 import random
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans
 from spexporter.simulator.presets import ALL_QUIRKS, hostile
 from tests.support.truth import differences, watched

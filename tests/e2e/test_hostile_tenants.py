@@ -6,7 +6,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from spexporter.clock import SystemClock
+from spexporter.domain.values import replace
 from spexporter.simulator import Simulator, TenantPlan, default_plans, serving
 from spexporter.simulator.faults import ENDLESS, ERROR, HANG, HANG_UP, TRICKLE, Fault
 from tests.support.eventually import eventually

@@ -1,8 +1,8 @@
 """promtool holds pages with everything the ledger adds against its rules: a restart, created series, expectations."""
 
-from dataclasses import replace
 from pathlib import Path
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans, result_of
 from tests.support.prometheus import promtool
 from tests.support.world import world

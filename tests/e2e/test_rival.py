@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import Simulator, default_plans
 from spexporter.simulator.faults import RIVAL, Fault
 from tests.support import world as support

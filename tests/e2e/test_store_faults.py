@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from spexporter.app import opened_ledger
 from spexporter.clock import SystemClock
 from spexporter.config.values import Store
+from spexporter.domain.values import replace
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.ledger.schema import VERSION
 from spexporter.simulator import SimulatedJob, Simulator, TenantPlan, default_plans, result_of, serving

@@ -3,12 +3,12 @@
 import json
 import math
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from spexporter.domain.values import replace
 from spexporter.simulator import default_plans, result_of
 from tests.support.fakeexporter import ENDED, JOB, Scripted, answering
 from tests.support.program import ran

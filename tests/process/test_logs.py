@@ -3,12 +3,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from spexporter.clock import SystemClock
+from spexporter.domain.values import replace
 from spexporter.simulator import Simulator, default_plans, serving
 from tests.support.eventually import eventually
 from tests.support.program import LOOPBACK, START_S, Program, answer, json_lines, ready, started

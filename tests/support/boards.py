@@ -1,7 +1,6 @@
 """Any board there can be, synthetic: strategies for views of tenants, and for what may become of them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from random import Random
 
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from spexporter.domain.job import HubFacts, Job, JobKey, JobState, Observation, 
 from spexporter.domain.meter import Meter
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
 from spexporter.domain.tenanttime import Moment, TenantTime
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantHealth, TenantState, TenantView
 
 NOW = Moment(wall_s=1_795_000_000.0, monotonic_s=5_000.0)

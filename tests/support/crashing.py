@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -21,6 +21,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from spexporter.clock import SystemClock
+from spexporter.domain.values import replace
 from spexporter.simulator import Simulator, TenantPlan, default_plans, serving
 from tests.support.crashed_child import PRELOAD, SelfKill, When, live
 from tests.support.eventually import eventually
@@ -213,7 +214,7 @@ async def running(folder: Path, *, seed: int, per_s: float) -> AsyncIterator["Ru
 def plans() -> list[TenantPlan]:
     """Return two tenants of one client, without jobs of their own."""
     shared = {"client_id": CLIENT_ID, "client_secret": "shared-secret", "jobs_at_start": 0, "starts_per_minute": 0.0}
-    return [replace(plan, **shared) for plan in default_plans(2)]  # type: ignore[arg-type]  # its fields
+    return [replace(plan, **shared) for plan in default_plans(2)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from spexporter.domain.values import replace
 from spexporter.simulator import Simulator, TenantPlan, default_plans
 
 TENANTS, JOBS_EACH = 5, 80
@@ -19,7 +20,7 @@ DEFAULTS = "  rate_limit: {use: 100%}\n  poll: {fastest: 100ms, slowest: 1s}"
 def plans() -> list[TenantPlan]:
     """Return tenants of one client, without jobs of their own."""
     shared = {"client_id": CLIENT_ID, "client_secret": "shared-secret", "jobs_at_start": 0, "starts_per_minute": 0.0}
-    return [replace(plan, **shared) for plan in default_plans(TENANTS)]  # type: ignore[arg-type]  # its fields
+    return [replace(plan, **shared) for plan in default_plans(TENANTS)]
 
 
 def endless_jobs() -> Iterable[dict[str, object]]:

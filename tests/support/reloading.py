@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,6 +17,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from spexporter.clock import SystemClock
+from spexporter.domain.values import replace
 from spexporter.simulator import SimulatedJob, Simulator, TenantPlan, default_plans, result_of, serving
 from spexporter.simulator.calls import TOKEN
 from spexporter.simulator.jobs import CANCELLED, COMPLETE, FAILED

@@ -3,12 +3,13 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
 from spexporter.clock import Clock
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, Simulator, TenantPlan, default_plans, result_of, serving
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually

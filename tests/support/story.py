@@ -15,7 +15,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from spexporter.config import Config
 from spexporter.domain.errors import ConfigError, Problem
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, TenantPlan, default_plans, result_of
 from spexporter.simulator.objects import IMPORTABLE
 from tests.support.disks import overwritten

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from spexporter.clock import SystemClock
+from spexporter.domain.values import replace
 from spexporter.simulator import Fault, Simulator, TenantPlan, default_plans, serving
 from tests.support.secrets import CLIENT_SECRET
 
@@ -35,7 +36,7 @@ class Visited:
 def plan(*faults: Fault, **changes: object) -> TenantPlan:
     """Return the plan of `acme-prod` with the planted secret and no jobs of its own."""
     quiet = replace(default_plans(1)[0], client_secret=CLIENT_SECRET, jobs_at_start=0, starts_per_minute=0.0)
-    return replace(quiet, faults=faults, **changes)  # type: ignore[arg-type]  # names of its fields
+    return replace(quiet, faults=faults, **changes)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from spexporter.config.values import Counters, Store
 from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.ports import Change, Ledger
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving

@@ -1,6 +1,5 @@
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spexporter.domain.values import replace
 from spexporter.simulator import ALL_QUIRKS, KINDS, QUIRKS, Fault, all_quirks, default_plans, hostile
 from spexporter.simulator.calls import Call, read_call
 from spexporter.simulator.chance import chance

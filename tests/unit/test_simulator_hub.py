@@ -1,6 +1,5 @@
 import json
 import math
-from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spexporter.domain.values import replace
 from spexporter.simulator import QUIRKS, Fault, HubJob, HubKind, HubOptions, default_plans
 from spexporter.simulator.calls import Call
 from spexporter.simulator.chance import chance

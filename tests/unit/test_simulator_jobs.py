@@ -1,11 +1,11 @@
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spexporter.domain.values import replace
 from spexporter.simulator import ImportResult, SimulatedJob, TypeResult, default_plans, result_of
 from spexporter.simulator.chance import chance
 from spexporter.simulator.draw import draw_result

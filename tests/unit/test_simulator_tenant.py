@@ -1,11 +1,11 @@
 import json
-from dataclasses import replace
 from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spexporter.domain.values import replace
 from spexporter.simulator import TenantPlan, default_plans
 from spexporter.simulator.orders import Order
 from spexporter.simulator.tenant import Tenant

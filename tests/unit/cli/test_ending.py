@@ -1,7 +1,6 @@
 """How a job ended that was followed: the words, the JSON and the exit status are one for both ways to follow it."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from spexporter.direct.looks import Sight, Trouble
 from spexporter.domain.durations import Usual
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportReport, ImportResult, Outcome, Texts, TypeCounts
+from spexporter.domain.values import replace
 from spexporter.sailpoint.advice import NO_SUCH_JOB
 
 KEY = JobKey("acme", Operation.IMPORT, "i1")

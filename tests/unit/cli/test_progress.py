@@ -3,7 +3,6 @@
 import io
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -13,6 +12,7 @@ from spexporter.cli.progress import display, outlook
 from spexporter.direct.looks import Sight, Trouble
 from spexporter.domain.durations import Usual
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
+from spexporter.domain.values import replace
 from tests.support.clock import FakeClock
 
 WATCHED = WatchedJob(JobKey("acme", Operation.IMPORT, "i1"))

@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import pytest
 
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
+from spexporter.domain.values import replace
 
 KEY = JobKey("acme", Operation.IMPORT, "1")
 RUNNING = Observation(KEY, JobState.IN_PROGRESS, "IN_PROGRESS", observed_s=105.0, created_s=100.0, modified_s=101.0)

@@ -1,13 +1,13 @@
 """Above `limits.max_series` series of single jobs leave the page, the least wanted first, and nothing else does."""
 
 import asyncio
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spexporter.clock import Pace
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantHealth, TenantState, TenantView
 from spexporter.exposition.guard import Guard
 from spexporter.exposition.joblines import series_of

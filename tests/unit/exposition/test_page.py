@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from spexporter.domain.meter import Meter
 from spexporter.domain.tenanttime import Moment
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantView
 from spexporter.exposition.collector import CollectorPage
 from spexporter.exposition.families import TENANT_FAMILIES

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -20,6 +20,7 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.job import ENDED_STATES, JobKey, JobState, WatchedJob
 from spexporter.domain.ports import Change, Counted, Terms
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
+from spexporter.domain.values import replace
 from tests.support.clock import FakeClock
 from tests.support.ledgers import BENCHES, MemoryBench, SqliteBench, durable, export, imported, seen
 

@@ -1,6 +1,5 @@
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from spexporter.domain.counting import SeriesKey
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Change, Counted, Terms
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.ledger.book import Book
 

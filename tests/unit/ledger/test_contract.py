@@ -1,7 +1,5 @@
 """What every ledger does, wherever it keeps what it knows."""
 
-from dataclasses import replace
-
 import pytest
 
 from spexporter.domain.budget import BudgetState
@@ -9,6 +7,7 @@ from spexporter.domain.counting import object_type_baseline, operation_baseline
 from spexporter.domain.durations import usual
 from spexporter.domain.job import JobKey, JobState, Operation, WatchedJob
 from spexporter.domain.ports import Change, Group, StoredWindow, Terms
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from tests.support.clock import START_WALL_S as NOW_S
 from tests.support.ledgers import (

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -16,6 +15,7 @@ from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import HubFacts, JobKey, JobState, Observation, Operation
 from spexporter.domain.ports import Change, Terms
 from spexporter.domain.schedule import Target, TargetKind
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.poller import Care, TenantPolling

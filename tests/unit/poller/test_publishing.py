@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from spexporter.domain.counting import SeriesKey
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Change, Terms
 from spexporter.domain.schedule import Target, TargetKind
+from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.poller import Care, TenantPolling

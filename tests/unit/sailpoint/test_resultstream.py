@@ -4,7 +4,6 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spexporter.domain.result import ImportResult, TypeCounts
+from spexporter.domain.values import replace
 from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.resultstream import ResultStream
 from spexporter.sailpoint.wire import decode_result

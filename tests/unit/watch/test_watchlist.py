@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
+from spexporter.domain.values import replace
 from spexporter.watch.watchlist import Delta, Watchlist
 
 
