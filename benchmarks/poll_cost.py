@@ -2,7 +2,7 @@
 
 All data is synthetic. A server in a process of its own answers each GET with the status of a job that runs, on
 connections that are kept. A poll is all that the daemon does for one: schedule, budget, request, decoding, ledger,
-what pages show. The bare GET is aiohttp's, with our connections, headers and time-out; with `--httpx` httpx does the
+what pages show. The bare GET is one of aiohttp's with nothing around it; with `--httpx` httpx does the
 same, if it is installed. What is measured is the processor's time of this process for each request.
 """
 
@@ -111,7 +111,7 @@ async def bare(url: str, for_s: float) -> float:
                 await answer.read()
             done += 1
 
-    async with client_session() as http:
+    async with aiohttp.ClientSession() as http:
         end_s, began_s = time.perf_counter() + for_s, time.process_time()
         await asyncio.gather(*(ask(http) for _ in range(AT_ONCE)))
         return (time.process_time() - began_s) / done * 1e6

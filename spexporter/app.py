@@ -215,7 +215,7 @@ def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> ai
         # Cookies would let one tenant's gateway follow another's requests.
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"spexporter/{__version__}"},
-        trace_configs=[connections.trace(), *(trace_configs or ())],
+        trace_configs=trace_configs,
     )
     # aiohttp would send a GET again by itself when the connection closes: outside the budget and our counters.
     session._retry_connection = False  # noqa: SLF001 (there is no public switch; test_troubles counts what arrives)

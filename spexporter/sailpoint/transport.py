@@ -27,7 +27,7 @@ from spexporter.domain.errors import (
 )
 from spexporter.domain.ports import Exchanges
 from spexporter.sailpoint import advice
-from spexporter.sailpoint.connections import Line
+from spexporter.sailpoint.connections import LINE, Line
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.hiding import HIDDEN, Hiding, spellings, without
@@ -153,11 +153,12 @@ class Transport:
     async def _exchange(self, asked: _Asked, *, patient: bool) -> Answer:
         """Make one exchange; one that is `patient` raises `_ClosedWhileIdle` where that was why no answer came."""
         line, endpoint = Line(), asked.endpoint
+        LINE.set(line)
         async with self.gate.place(asked.versions, self._waited):
             sent_s = self._clock.monotonic()
             code, deprecated = "none", False
             try:
-                async with self._sent(asked, line) as response:
+                async with self._sent(asked) as response:
                     line.answered = True
                     received_s = self._clock.monotonic()
                     code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
@@ -176,7 +177,7 @@ class Transport:
     def _waited(self, wait_s: float) -> None:
         self.exchanges.waited(self.tenant, wait_s)
 
-    def _sent(self, asked: _Asked, line: Line) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def _sent(self, asked: _Asked) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return self._http.request(
             "GET" if asked.form is None else "POST",
             URL(asked.url, encoded=True),
@@ -186,7 +187,6 @@ class Transport:
             timeout=self._timeout,
             proxy=self._proxy(asked.url),
             ssl=self._route.tls or True,
-            trace_request_ctx=line,
         )
 
     def _in_our_words(self, endpoint: Endpoint, error: Exception) -> TenantError:
