@@ -8,6 +8,7 @@ a client id for each tenant, and a store on disk. Whenever a job ends another on
 import argparse
 import asyncio
 import re
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from population import PlannedJob, planned_jobs, tenant_name
 from tenants_processes import Program, Usage, exporter, fastest_s, simulator, write_config
 
 SCRAPE_EVERY_S = 15.0
-HANDED_IN_AT_ONCE = 16
+HANDED_IN_AT_ONCE = 256
 READY_WITHIN_S = 600.0
 SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? ([^ ]+)$", re.MULTILINE)
 LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
@@ -62,6 +63,11 @@ async def all_asked(options: argparse.Namespace, program: Program) -> None:
         if program.connections() >= options.tenants:
             break
         await asyncio.sleep(1)
+
+
+def visiting() -> aiohttp.ClientSession:
+    """Return a session with as many connections as are wanted at once."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
 
 class Visitor:
@@ -127,8 +133,8 @@ def quantile(before: list[Sample], after: list[Sample], share: float) -> str:
     return "none"
 
 
-def differences(samples: list[Sample], truth: Mapping[str, Any], others: float) -> list[str]:
-    """Say where the page and the truth of the simulator differ, which has answered `others`, too."""
+def differences(samples: list[Sample], truth: Mapping[str, Any]) -> list[str]:
+    """Say where the page and the truth of the simulator differ."""
     wrong = []
     for kind, name in COUNTERS.items():
         shown: Counter[tuple[str, str]] = Counter()
@@ -146,7 +152,7 @@ def differences(samples: list[Sample], truth: Mapping[str, Any], others: float) 
             wrong += (
                 [f"finished {operation} {state}: {shown_jobs:g} for {real_jobs}"] if shown_jobs != real_jobs else []
             )
-    answered = total(samples, "spexporter_api_requests_total", code="200") + others
+    answered = total(samples, "spexporter_api_requests_total", code="200")
     sent = truth["statuses"].get("200", 0)
     return wrong + ([f"answers: {answered:g} for {sent}"] if answered != sent else [])
 
@@ -201,8 +207,8 @@ def tell_stalls(worst_ms: Mapping[str, float], before: Window, after: Window) ->
     print(f"the longest of each second: {middle:.1f} ms in the middle, above 20 ms in {late} of {len(measured)}")
 
 
-async def idle(options: argparse.Namespace, folder: Path, port: str) -> tuple[float, float]:
-    """Start without any job; return the resident memory then, in MB, and how many answers came."""
+async def idle(options: argparse.Namespace, folder: Path, port: str) -> float:
+    """Start without any job; return the resident memory then, in MB."""
     config = write_config(options, folder, port, [])
     async with exporter(options, folder, config) as exported:
         began = await ready(exported)
@@ -210,21 +216,20 @@ async def idle(options: argparse.Namespace, folder: Path, port: str) -> tuple[fl
         usage, sockets = exported.usage(), exported.connections()
         used = f"{usage.cpu_s:.1f} s CPU, {usage.rss_mb:.0f} MB, {sockets} sockets"
         print(f"without jobs: {began}, {used}")
-        async with aiohttp.ClientSession() as http:
-            answered = total(await Visitor(http, exported.url).samples(), "spexporter_api_requests_total", code="200")
         worst_ms = await exported.end()
     print(f"without jobs: longest wait of the event loop {max(worst_ms.values()):.0f} ms")
     (folder / "ledger.db").unlink()
-    return usage.rss_mb, answered
+    return usage.rss_mb
 
 
 async def measured(options: argparse.Namespace, folder: Path) -> None:
     """Run it all."""
     seconds = options.minutes * 60
     until_s = seconds + options.warm_up + READY_WITHIN_S
-    async with simulator(options, folder, until_s) as (simulated, start_s), aiohttp.ClientSession() as http:
+    async with simulator(options, folder, until_s) as (simulated, start_s), visiting() as http:
         port = simulated.url.rpartition(":")[2]
-        idle_mb, answered = await idle(options, folder, port)
+        idle_mb = await idle(options, folder, port)
+        simulated.process.send_signal(signal.SIGUSR1)
         jobs = list(planned_jobs(options.tenants, options.jobs, until_s, options.seed))
         now_s = time.time() - start_s
         first = [job for job in jobs if job.begins_s <= now_s < job.ends_s]
@@ -249,15 +254,12 @@ async def measured(options: argparse.Namespace, folder: Path) -> None:
             each_kb = (after.exporter.rss_mb - idle_mb) * 1e3 / known
             print(f"{known} jobs known, {each_kb:.1f} KB each over {idle_mb:.0f} MB; {exported.connections()} sockets")
             print(f"log: {(folder / 'exporter.log').read_text()[-1000:] or 'no warnings'}")
-            await told_truth(simulated, visitor, answered)
+            await told_truth(simulated, visitor)
             tell_stalls(await exported.end(), before, after)
 
 
-async def told_truth(simulated: Program, visitor: Visitor, answered: float) -> None:
-    """End the simulator, and compare what it knows to what the page says once all that it has sent is counted.
-
-    So many as `answered` went to the exporter that had no jobs.
-    """
+async def told_truth(simulated: Program, visitor: Visitor) -> None:
+    """End the simulator, and compare what it knows to what the page says once all that it has sent is counted."""
     truth = await simulated.end()
     await asyncio.sleep(5)
     await visitor.samples()
@@ -265,7 +267,7 @@ async def told_truth(simulated: Program, visitor: Visitor, answered: float) -> N
     print(f"simulator: statuses {truth['statuses']}, most requests of a client in 10 s: {truth['busiest']}")
     refused = truth["statuses"].get("429", 0)
     print(f"429s: {refused}; results downloaded: {truth['results']}; finished: {truth['finished']}")
-    wrong = differences(samples, truth, answered)
+    wrong = differences(samples, truth)
     print("counters are those of the simulator" if not wrong else f"{len(wrong)} counters differ, such as {wrong[:5]}")
 
 

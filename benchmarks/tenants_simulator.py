@@ -1,6 +1,7 @@
 """The simulator of `tenants.py`, in a process of its own: all tenants over TLS, each below a host name of its own.
 
-On SIGTERM it answers what is under way, closes, and writes what it knows into the file named by `--report`.
+On SIGUSR1 it forgets the requests until then. On SIGTERM it answers what is under way, closes, and writes what it knows
+into the file named by `--report`.
 """
 
 # ruff: noqa: INP001 - scripts beside each other
@@ -82,8 +83,9 @@ def report(simulator: Simulator) -> dict[str, Any]:
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM, and report."""
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     simulator = Simulator(plans(options.tenants), clock=SystemClock(), seed=options.seed)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, simulator.record.exchanges.clear)
     plant(simulator, options)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serving(simulator, ssl_context=certificate(options.folder)))
