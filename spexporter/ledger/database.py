@@ -4,6 +4,7 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 
 import msgspec
 from sqlalchemy import Table, delete, literal, select, text, tuple_, update
@@ -11,6 +12,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from spexporter.clock import Pace
 from spexporter.domain.budget import BudgetState
 from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey
@@ -25,6 +27,8 @@ _PATIENCE_AT_START_S = 5.0
 _PATIENCE_S = 1.0
 _DAY_S = 86400.0
 _KEYS_AT_A_TIME = 500
+_ROWS_AT_A_TIME = 200  # SQLAlchemy goes through them in one piece, and everybody else waits
+_UNITS_A_ROW = 10
 _JOB_KEY = tuple_(jobs.c.tenant, jobs.c.operation, jobs.c.job_id)
 
 
@@ -121,13 +125,17 @@ class Database:
 
     async def write(self, changed: Mapping[str, Rows], now_s: float) -> None:
         """Store what has changed of tenants, all of it or nothing."""
+        pace = Pace()
+        of_jobs, of_cells, of_facts = [], [], []
+        for tenant, rows in changed.items():
+            of_jobs += [codec.job_row(key, row, now_s) for key, row in rows.jobs.items()]
+            of_cells += [codec.cell_row(tenant, *item) for item in rows.cells.items()]
+            of_facts += [codec.facts_row(tenant, rows.facts, now_s)] if rows.facts else []
+            await pace.did(_UNITS_A_ROW * (len(rows.jobs) + len(rows.cells) + 1))
         async with self._writing() as connection:
-            for tenant, rows in changed.items():
-                found = [codec.job_row(key, row, now_s) for key, row in rows.jobs.items()]
-                await _upsert(connection, jobs, found)
-                await _upsert(connection, counters, [codec.cell_row(tenant, *item) for item in rows.cells.items()])
-                if rows.facts:
-                    await _upsert(connection, tenants, [codec.facts_row(tenant, rows.facts, now_s)])
+            await _upsert(connection, jobs, of_jobs)
+            await _upsert(connection, counters, of_cells)
+            await _upsert(connection, tenants, of_facts)
 
     async def prune(self, present: Collection[str], now_s: float, remember_s: float) -> None:
         """Forget what nobody wants any more; `present` are the tenants that are configured."""
@@ -241,8 +249,13 @@ def _moved(table: Table, former: str, tenant: str) -> Insert:
 
 
 async def _upsert(connection: AsyncConnection, table: Table, found: list[codec.Row]) -> None:
-    if not found:
-        return
+    for first in range(0, len(found), _ROWS_AT_A_TIME):
+        await connection.execute(_upsert_into(table), found[first : first + _ROWS_AT_A_TIME])
+
+
+@cache
+def _upsert_into(table: Table) -> Insert:
+    """Return a statement for rows of `table`; to put it together takes longer than to execute it."""
     statement = insert(table)
     rest = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-    await connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=rest), found)
+    return statement.on_conflict_do_update(index_elements=table.primary_key, set_=rest)
