@@ -69,10 +69,11 @@ def decode_status(
         told = _STATUS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return odd_status(body, key, observed_s=observed_s, unknown=unknown, tenant_offset_s=tenant_offset_s)
+    state = state_of(told.status, unknown)
     return Observation(
         key=key,
-        state=state_of(told.status, unknown),
-        raw_state=told.status,
+        state=state,
+        raw_state=state.value if state.value == told.status else told.status,  # the same object for all jobs
         observed_s=observed_s,
         created_s=time_of(told.created, "created", unknown),
         modified_s=time_of(told.modified, "modified", unknown),
@@ -80,7 +81,7 @@ def decode_status(
         expires_s=time_of(told.expiration, "expiration", unknown),
         message=told.message or "",
         description=told.description or "",
-        reported_id=told.jobId or "",
+        reported_id=key.job_id if told.jobId == key.job_id else told.jobId or "",
         tenant_offset_s=tenant_offset_s,
     )
 
