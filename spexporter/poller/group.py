@@ -199,11 +199,13 @@ class Poller:
         """Make a look, and the next one in the same task where there is only one tenant and it has all hands full."""
         tenant = self._tenants[target.tenant]
         following: Target | None = target
-        while following:
-            await self._look(following, tenant)
-            busy = len(self._tenants) == 1 and self._in_flight[target.tenant] == tenant.most_looks - 1
-            following = self._next() if busy else None
-        self._wake.set()
+        try:
+            while following:
+                await self._look(following, tenant)
+                busy = len(self._tenants) == 1 and self._in_flight[target.tenant] == tenant.most_looks - 1
+                following = self._next() if busy else None
+        finally:
+            self._wake.set()
 
     def _begin(self, tenant: str, work: Coroutine[None, None, None], name: str, tasks: asyncio.TaskGroup) -> None:
         """Start `work` so that it can be ended when the tenant leaves."""
