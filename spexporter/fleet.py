@@ -5,7 +5,7 @@ changed keeps its token, its budget, its queue and its requests in flight.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -183,8 +183,7 @@ class Fleet:
         """Leave the rate limit windows, and counters as the last page had them, for the next process."""
         for poller in self._pollers.values():
             await poller.leave()
-        for group in self._gates:
-            await self._leave_window(group)
+        await self._leave_windows(self._gates)
 
     async def _have_group(self, tenant: Tenant) -> None:
         """Make sure that the tenant's group has a gate and a poller."""
@@ -264,11 +263,12 @@ class Fleet:
                 task.cancel()
                 await asyncio.wait([task])
             self._shared.liveness.gone(group)
-            await self._leave_window(group)
+            await self._leave_windows([group])
             del self._gates[group]
 
-    async def _leave_window(self, group: Group) -> None:
-        await self._shared.ledger.close_window(group, self._gates[group].export(), self._shared.clock.wall())
+    async def _leave_windows(self, groups: Iterable[Group]) -> None:
+        windows = {group: self._gates[group].export() for group in groups}
+        await self._shared.ledger.close_windows(windows, self._shared.clock.wall())
 
 
 def _differ(before: Tenant, after: Tenant) -> bool:

@@ -128,15 +128,15 @@ class Ledger(Protocol):
     async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
         """Take the rate limit windows of `group` out of the store, as they are now (Unix seconds).
 
-        None where the group was never met. From then on they are as good as spent, until `close_window`.
+        None where the group was never met. From then on they are as good as spent, until `close_windows`.
 
         Raises:
             StoreError: the store cannot be read or written.
         """
         ...
 
-    async def close_window(self, group: Group, windows: Mapping[str, BudgetState], now_s: float) -> None:
-        """Leave the windows of `group` for the next process."""
+    async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
+        """Leave the windows of some groups, by API version, for the next process."""
         ...
 
 

@@ -166,11 +166,14 @@ class Database:
         stored = codec.read_windows(row.state)
         return StoredWindow(clean=True, windows={version: state.later(passed_s) for version, state in stored.items()})
 
-    async def put_window(self, group: Group, states: Mapping[str, BudgetState], now_s: float) -> None:
-        """Store the windows of a group."""
-        row = {"client_group": group, "stored_s": now_s, "state": codec.write_windows(states)}
+    async def put_windows(self, states: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
+        """Store the windows of some groups."""
+        found = [
+            {"client_group": group, "stored_s": now_s, "state": codec.write_windows(of_group)}
+            for group, of_group in states.items()
+        ]
         async with self._writing() as connection:
-            await _upsert(connection, windows, [row])
+            await _upsert(connection, windows, found)
 
     async def _load(self, connection: AsyncConnection, tenant: str) -> Rows:
         live = (jobs.c.tenant == tenant) & jobs.c.watched & jobs.c.body.is_not(None)

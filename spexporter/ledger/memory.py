@@ -62,10 +62,10 @@ class MemoryLedger:
         del now_s
         return self._windows.get(group)
 
-    async def close_window(self, group: Group, windows: Mapping[str, BudgetState], now_s: float) -> None:
-        """See `Ledger.close_window`."""
+    async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
+        """See `Ledger.close_windows`."""
         del now_s
-        self._windows[group] = StoredWindow(clean=True, windows=windows)
+        self._windows.update({group: StoredWindow(clean=True, windows=states) for group, states in windows.items()})
 
     def _opened(self, terms: Terms) -> Book:
         book = self._books.get(terms.tenant) or Book(terms)

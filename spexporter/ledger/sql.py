@@ -145,13 +145,13 @@ class SqlLedger:
             self._groups.add(group)
             return await self._database.take_window(group, now_s)
 
-    async def close_window(self, group: Group, windows: Mapping[str, BudgetState], now_s: float) -> None:
-        """See `Ledger.close_window`; a store that fails is not waited for, the next process will be careful."""
+    async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
+        """See `Ledger.close_windows`; a store that fails is not waited for, the next process will be careful."""
         if self._failing_since_s is not None:
             return
         try:
             async with self._turn:
-                await self._database.put_window(group, windows, now_s)
+                await self._database.put_windows(windows, now_s)
         except StoreError as error:
             self._failed("write", error)
 

@@ -330,7 +330,7 @@ async def test_a_rate_limit_window_never_met_is_none_and_a_clean_one_comes_back(
     await bench.open(TERMS)
     assert await bench.ledger.open_window(GROUP, NOW_S) is None
     windows = {"v2025": BudgetState((1.0, 4.0), 30.0, 0.5), "v3": BudgetState()}
-    await bench.ledger.close_window(GROUP, windows, NOW_S)
+    await bench.ledger.close_windows({GROUP: windows}, NOW_S)
     assert await bench.ledger.open_window(GROUP, NOW_S) == StoredWindow(clean=True, windows=windows)
 
 
@@ -338,7 +338,7 @@ async def test_the_time_between_two_processes_frees_places(store: SqliteBench) -
     """Three seconds later each place is free three seconds sooner; a clock set back frees nothing."""
     await store.open(TERMS)
     for passed_s, left in ((3.0, BudgetState((1.0,), 27.0, 0.5)), (-50.0, BudgetState((1.0, 4.0), 30.0, 0.5))):
-        await store.ledger.close_window(GROUP, {"v2025": BudgetState((1.0, 4.0), 30.0, 0.5)}, NOW_S)
+        await store.ledger.close_windows({GROUP: {"v2025": BudgetState((1.0, 4.0), 30.0, 0.5)}}, NOW_S)
         await store.close()
         await store.open(TERMS)
         found = await store.ledger.open_window(GROUP, NOW_S + passed_s)
@@ -349,8 +349,8 @@ async def test_after_a_crash_a_window_is_as_good_as_spent(store: SqliteBench) ->
     """Nobody knows what a process that was killed has sent; other groups are not touched."""
     await store.open(TERMS)
     other = Group("other-group")
-    await store.ledger.close_window(GROUP, {"v2025": BudgetState()}, NOW_S)
-    await store.ledger.close_window(other, {"v2025": BudgetState()}, NOW_S)
+    await store.ledger.close_windows({GROUP: {"v2025": BudgetState()}}, NOW_S)
+    await store.ledger.close_windows({other: {"v2025": BudgetState()}}, NOW_S)
     assert await store.ledger.open_window(GROUP, NOW_S) == StoredWindow(clean=True, windows={"v2025": BudgetState()})
     await store.crash()
     await store.open(TERMS)

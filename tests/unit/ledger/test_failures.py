@@ -270,7 +270,7 @@ async def test_windows_that_cannot_be_left_are_as_good_as_spent(store: SqliteBen
     """A stop without a store is like a crash."""
     await store.ledger.open_window(GROUP, NOW_S)
     store.database.broken = True
-    await store.ledger.close_window(GROUP, WINDOWS, NOW_S)
+    await store.ledger.close_windows({GROUP: WINDOWS}, NOW_S)
     assert store.watch.failures["write"] == 1
     await store.crash()
     await store.open(TERMS)
