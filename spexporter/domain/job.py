@@ -47,7 +47,7 @@ class JobState(StrEnum):
 ENDED_STATES = (JobState.COMPLETE, JobState.CANCELLED, JobState.FAILED)
 
 
-class JobKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+class JobKey(msgspec.Struct, frozen=True, gc=False):
     """Names one job for ever; `job_id` is the id that was asked for."""
 
     tenant: str
