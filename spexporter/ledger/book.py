@@ -94,6 +94,7 @@ class Book:
         self.facts = rows.facts or Facts()
         self._tally = Tally(rows.cells)
         self._jobs: dict[JobKey, Job] = {}
+        self._told = False  # the jobs are part of a state that was returned: it must not change any more
         self._aside: dict[JobKey, Remembered] = {}
         self._leaving: list[tuple[float, str, JobKey]] = []
         self._leaves_s: dict[JobKey, float] = {}
@@ -112,10 +113,10 @@ class Book:
             self._enter(job)
 
     def state(self) -> TenantState:
-        """Return an immutable copy of what is watched and counted."""
-        facts = self.facts
+        """Return what is watched and counted now; it stays as it is."""
+        self._told, facts = True, self.facts
         return TenantState(
-            jobs=dict(self._jobs),
+            jobs=self._jobs,
             totals=self._tally.cells,
             successes=facts.successes,
             success_objects=facts.success_objects,
@@ -233,7 +234,7 @@ class Book:
     def _forget(self, key: JobKey, change: Change) -> None:
         if row := self._row(key):
             self._aside[key] = replace(row, watched=False, wanted_s=change.at_s or 0.0)
-            self._jobs.pop(key, None)
+            self._own_jobs().pop(key, None)
             self._leaves_s.pop(key, None)
             self._changed.add(key)
 
@@ -301,12 +302,18 @@ class Book:
                 still_at_s=change.still_at_s,
             )
 
+    def _own_jobs(self) -> dict[JobKey, Job]:
+        """Return the jobs so that they can be changed: a copy of those that were returned before."""
+        if self._told:
+            self._jobs, self._told = dict(self._jobs), False
+        return self._jobs
+
     def _put(self, job: Job) -> None:
         self._enter(job)
         self._changed.add(job.key)
 
     def _enter(self, job: Job) -> None:
-        self._jobs[job.key] = job
+        self._own_jobs()[job.key] = job
         since_s = job.end_seen_s if job.settled else job.missing_s
         if since_s is None or job.left:
             self._leaves_s.pop(job.key, None)
@@ -324,10 +331,10 @@ class Book:
             del self._leaves_s[key]
             self._changed.add(key)
             if job.settled:
-                del self._jobs[key]
+                del self._own_jobs()[key]
                 self._aside[key] = Remembered(None, watched=True, wanted_s=change.at_s)
             else:
-                self._jobs[key] = replace(job, left=True)
+                self._own_jobs()[key] = replace(job, left=True)
 
     def _row(self, key: JobKey) -> Remembered | None:
         job = self._jobs.get(key)

@@ -163,3 +163,19 @@ def test_pages_may_show_only_what_was_stored(book: Book) -> None:
     assert book.state().totals[key].published == 0
     book.written(book.changed())
     assert book.state().totals[key].published == 1
+
+
+@pytest.mark.parametrize("change", list(CHANGES.values()), ids=list(CHANGES))
+def test_a_state_stays_as_it_is_whatever_comes_after(book: Book, change: Callable[[], Change]) -> None:
+    """It is what a page shows, and holds the jobs themselves: they are copied when the next change comes."""
+    state = book.state()
+    jobs, totals = dict(state.jobs), dict(state.totals)
+    book.apply(change())
+    assert (state.jobs, state.totals) == (jobs, totals)
+
+
+def test_jobs_that_have_not_changed_are_held_once(book: Book) -> None:
+    """The ledger, the publisher and the board would each have a dictionary of their own."""
+    state = book.state()
+    book.apply(Change(operations=frozenset({Operation.BACKUP})))
+    assert book.state().jobs is state.jobs

@@ -16,6 +16,15 @@ def test_replacing_a_source_tells_what_came_went_and_changed() -> None:
     assert watchlist.replace(Source.CONFIG, "acme", [job("2", "nightly"), job("3")]) == Delta((), ())
 
 
+def test_what_is_said_again_is_the_object_that_is_known() -> None:
+    """After a restart the ledger has it already, and each file that is read anew would bring another one."""
+    watchlist, known, new = Watchlist(), job("1"), job("2")
+    watchlist.restore("acme", [known])
+    assert watchlist.replace(Source.CONFIG, "acme", [job("1"), new]) == Delta((new,), ())
+    held = watchlist.named(Source.CONFIG, "acme")
+    assert [id(each) for each in held.values()] == [id(known), id(new)]
+
+
 def test_tenants_do_not_mix() -> None:
     """What is named for one tenant is nothing to another."""
     watchlist = Watchlist()
