@@ -10,6 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from spexporter.domain.errors import StartError, words_of
 from spexporter.web.api import Api, in_json
+from spexporter.web.connection import Runner
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
@@ -69,7 +70,7 @@ async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIt
     Raises:
         StartError: an address cannot be listened on.
     """
-    runner = web.AppRunner(
+    runner = Runner(
         app,
         access_log=None,
         logger=_library_log,
