@@ -17,7 +17,7 @@ class Connection(RequestHandler):
         """See `asyncio.Protocol.data_received`."""
         super().data_received(data)
         if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
-            self.pause_reading()
+            self._pause_transport_reading()
 
 
 class Server(web.Server):
