@@ -82,10 +82,12 @@ class RequestBudget:
         Half of a window may be used at once. From there on starts keep an even distance: an allowance that is all used
         would else be used in one burst, with nothing to be asked until the next window.
         """
-        opens_s = self.opens_at(now_s)
-        used, allowed = self.used(now_s) + beginning, self.allowed(now_s)
-        if opens_s > now_s or 2 * used < allowed:
-            return opens_s
+        in_use, allowed = self.used(now_s), self.allowed(now_s)
+        if now_s < self._paused_until_s or in_use >= allowed:
+            return self.opens_at(now_s)
+        used = in_use + beginning
+        if 2 * used < allowed:
+            return now_s
         if used >= allowed:
             return now_s + self._window_s / allowed
         return max(now_s, self._started_s + self._window_s / allowed * (1 + beginning))

@@ -73,10 +73,12 @@ class Patience:
         """Take note of a good answer."""
         self._breaker.succeeded()
         self._retries.succeeded()
-        self._failures.pop(target, None)
-        for refused in (endpoint, _CREDENTIAL):
-            self._refusals.pop(refused, None)
-            self._closed_until_s.pop(refused, None)
+        if self._failures:
+            self._failures.pop(target, None)
+        if self._refusals:
+            for refused in (endpoint, _CREDENTIAL):
+                self._refusals.pop(refused, None)
+                self._closed_until_s.pop(refused, None)
 
     def failed(self, target: Target, error: TenantError, now_s: float, *, own: bool = True) -> float:
         """Take note of a failure and return in how many seconds `target` is worth another try.

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterable, Mapping
 
 import structlog
-from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars, unbind_contextvars
 
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
@@ -226,11 +226,7 @@ class Poller:
 
     async def _look(self, target: Target, tenant: TenantPolling) -> None:
         """Make one look and queue what comes next, whatever happens."""
-        # Nothing need take them back: the task is ours, and a task has a context of its own.
-        clear_contextvars()
-        bind_contextvars(tenant=target.tenant, look=target.kind.value)
-        if target.key:
-            bind_contextvars(job_id=target.key.job_id)
+        _name_in_log(target)
         try:
             following = await tenant.look(target)
         except TenantError as error:
@@ -261,3 +257,12 @@ class Poller:
         if (until_s := tenant.waits_until_s) is not None:
             self._pulse.skipped("backoff")
             self._schedule.hold(target.tenant, until_s)
+
+
+def _name_in_log(target: Target) -> None:
+    """Tell in each line of the log what this task looks at; nothing takes that back, as its context is its own."""
+    if target.key:
+        bind_contextvars(tenant=target.tenant, look=target.kind.value, job_id=target.key.job_id)
+    else:
+        unbind_contextvars("job_id")
+        bind_contextvars(tenant=target.tenant, look=target.kind.value)

@@ -18,6 +18,7 @@ class Gate:
         self._clock = clock
         self._turns = {version: asyncio.Lock() for version in VERSIONS}
         self._pauses_in_a_row = 0
+        self._requests = 0  # under way, whatever their version
 
     def place(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> "Place":
         """Hold one place in the budget of each of `versions`, which come in the order of `VERSIONS` (no deadlock).
@@ -30,18 +31,17 @@ class Gate:
 
     async def enter(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> None:
         """Take the places; see `place`."""
-        if not self._start(versions):
-            asked_s = self._clock.monotonic()
-            await self._wait(versions)
-            on_wait(self._clock.monotonic() - asked_s)
+        if not self.start(versions):
+            await self.wait(versions, on_wait)
 
     def leave(self, versions: Sequence[str]) -> None:
         """Take note that the answer has arrived, or has been given up."""
         now_s = self._clock.monotonic()
+        self._requests -= 1
         for version in versions:
             self.budgets[version].finish(now_s)
 
-    def _start(self, versions: Sequence[str]) -> bool:
+    def start(self, versions: Sequence[str]) -> bool:
         """Take a place in each budget if all have one and nobody waits; tell whether that is so."""
         now_s = self._clock.monotonic()
         for version in versions:
@@ -49,9 +49,12 @@ class Gate:
                 return False
         for version in versions:
             self.budgets[version].start(now_s)
+        self._requests += 1
         return True
 
-    async def _wait(self, versions: Sequence[str]) -> None:
+    async def wait(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> None:
+        """Wait for a place in each budget, and take them; see `place`."""
+        asked_s = self._clock.monotonic()
         budgets = [self.budgets[version] for version in versions]
         async with AsyncExitStack() as turns:
             for version in versions:
@@ -62,6 +65,8 @@ class Gate:
                 now_s = self._clock.monotonic()
             for budget in budgets:
                 budget.start(now_s)
+        self._requests += 1
+        on_wait(self._clock.monotonic() - asked_s)
 
     def throttled(self, versions: Sequence[str], asked_s: float | None) -> float:
         """Pause the budgets of `versions` after a 429 that asks for `asked_s`; return the end in monotonic seconds."""
@@ -100,8 +105,8 @@ class Gate:
 
         Those of the `looks` under way that are no request yet are about to be one.
         """
-        requests = max(budget.in_flight for budget in self.budgets.values())
-        return self.budgets[version or VERSIONS[0]].evenly_at(self._clock.monotonic(), max(0, looks - requests))
+        about_to = max(0, looks - self._requests)
+        return self.budgets[version or VERSIONS[0]].evenly_at(self._clock.monotonic(), about_to)
 
     def used(self, version: str | None) -> int:
         """Return the places taken in the present window of `version`; of the newest one while it is not known."""

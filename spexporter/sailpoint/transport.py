@@ -33,8 +33,6 @@ from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.hiding import HIDDEN, Hiding, spellings, without
 from spexporter.sailpoint.vitals import Vitals
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
 _ACCEPT = {"Accept": "application/json"}
 _LONGEST_ERROR_BYTES = 1024**2
 # A tenant has at most four looks in flight, and so no more idle connections that may all be closed.
@@ -117,6 +115,8 @@ class Transport:
         self._http = http
         self._route = route
         self._clock = clock
+        # Bound once: what `get_logger` returns makes a logger for each line, also for those that are thrown away.
+        self._log: structlog.stdlib.BoundLogger = structlog.get_logger().bind()
         self._timeout = aiohttp.ClientTimeout(total=route.timeout_s)
         self._proxies: dict[str, str | None] = {}  # by origin: the token URL may be on another host than the API
 
@@ -154,25 +154,27 @@ class Transport:
         """Make one exchange; one that is `patient` raises `_ClosedWhileIdle` where that was why no answer came."""
         line, endpoint = Line(), asked.endpoint
         LINE.set(line)
-        async with self.gate.place(asked.versions, self._waited):
-            sent_s = self._clock.monotonic()
-            code, deprecated = "none", False
-            try:
-                async with self._sent(asked) as response:
-                    line.answered = True
-                    received_s = self._clock.monotonic()
-                    code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
-                    self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
-                    return Answer(response.status, response.headers, await _read(response, asked))
-            except (aiohttp.ClientError, OSError, AnswerTooLarge) as error:
-                if patient and line.was_closed_while_idle(error):
-                    raise _ClosedWhileIdle from error
-                raise self._in_our_words(endpoint, error) from error
-            finally:
-                took_s = self._clock.monotonic() - sent_s
-                self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
-                version = asked.versions[0]
-                log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
+        if not self.gate.start(asked.versions):
+            await self.gate.wait(asked.versions, self._waited)
+        sent_s = self._clock.monotonic()
+        code, deprecated = "none", False
+        try:
+            async with self._sent(asked) as response:
+                line.answered = True
+                received_s = self._clock.monotonic()
+                code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
+                self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
+                return Answer(response.status, response.headers, await _read(response, asked))
+        except (aiohttp.ClientError, OSError, AnswerTooLarge) as error:
+            if patient and line.was_closed_while_idle(error):
+                raise _ClosedWhileIdle from error
+            raise self._in_our_words(endpoint, error) from error
+        finally:
+            self.gate.leave(asked.versions)
+            took_s = self._clock.monotonic() - sent_s
+            self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
+            version = asked.versions[0]
+            self._log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
 
     def _waited(self, wait_s: float) -> None:
         self.exchanges.waited(self.tenant, wait_s)
