@@ -42,6 +42,11 @@ class Patience:
         self._refusals: Counter[str] = Counter()  # in a row, by endpoint
         self._closed_until_s: dict[str, float] = {}
 
+    @property
+    def trusts(self) -> bool:
+        """Whether the tenant's circuit breaker is closed."""
+        return self._breaker.opens_until_s is None
+
     def breaker(self, now_s: float) -> BreakerState:
         """Return the state of the tenant's circuit breaker."""
         return self._breaker.state(now_s)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from spexporter.domain.counting import (
     Cell,
@@ -19,7 +20,6 @@ from spexporter.domain.durations import Usual, learned, usual
 from spexporter.domain.hub import Drafts, Listing
 from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Change, Counted, Terms
-from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.ledger.tally import Tally
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from spexporter.clock import Clock
 from spexporter.domain.baseline import Baselines
 from spexporter.domain.counting import Cell, SeriesKey
@@ -14,7 +16,6 @@ from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
 from spexporter.domain.schedule import Outlook
 from spexporter.domain.tenanttime import Moment
-from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState, TenantView, elapsed_s
 from spexporter.poller.care import Care
 from spexporter.sailpoint.vitals import Vitals

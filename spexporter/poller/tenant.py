@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from spexporter.clock import Clock
-from spexporter.domain.breaker import BreakerState
 from spexporter.domain.errors import StoreError, TenantError
 from spexporter.domain.job import Job, JobKey, Operation, Source, WatchedJob
 from spexporter.domain.ports import Board, Change, Exchanges, Group, Lease, Ledger
@@ -181,8 +180,7 @@ class TenantPolling:
     @property
     def most_looks(self) -> int:
         """How many looks may be in flight: one, to find out, while the tenant's circuit breaker is not closed."""
-        closed = self._experience.patience.breaker(self._clock.monotonic()) is BreakerState.CLOSED
-        return _LOOKS_PER_TENANT if closed else 1
+        return _LOOKS_PER_TENANT if self._experience.patience.trusts else 1
 
     def opens_s(self, looks: int) -> float:
         """When the budget lets another look start, monotonic seconds, with `looks` of its group under way."""

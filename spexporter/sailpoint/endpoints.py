@@ -24,6 +24,9 @@ class Endpoint(StrEnum):
     DEPLOYS = "deploys"
     PERSONAL_ACCESS_TOKENS = "personal-access-tokens"
 
+    # That of an enumeration is reckoned in Python, at each of several look-ups for each request.
+    __hash__ = str.__hash__
+
 
 STATUS_ENDPOINT: Mapping[Operation, Endpoint] = {
     Operation.EXPORT: Endpoint.EXPORT_STATUS,

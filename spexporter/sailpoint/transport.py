@@ -118,7 +118,7 @@ class Transport:
         # Bound once: what `get_logger` returns makes a logger for each line, also for those that are thrown away.
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger().bind()
         self._timeout = aiohttp.ClientTimeout(total=route.timeout_s)
-        self._proxies: dict[str, str | None] = {}  # by origin: the token URL may be on another host than the API
+        self._proxies: dict[Endpoint, str | None] = {}  # the token URL may be on another host than the API
 
     async def ask(
         self,
@@ -187,7 +187,7 @@ class Transport:
             data=asked.form,
             allow_redirects=False,
             timeout=self._timeout,
-            proxy=self._proxy(asked.url),
+            proxy=self._proxy(asked),
             ssl=self._route.tls or True,
         )
 
@@ -209,14 +209,10 @@ class Transport:
         said = _said(error)
         return TenantUnreachable(f"no answer: {said}", endpoint=endpoint, cure=advice.about_unreachable(said))
 
-    def _proxy(self, url: str) -> str | None:
-        if self._route.proxy is not None:
-            return self._route.proxy
-        scheme, host, *_ = urlsplit(url)
-        origin = f"{scheme}://{host}"
-        if origin not in self._proxies:
-            self._proxies[origin] = proxy_from_environment(origin)
-        return self._proxies[origin]
+    def _proxy(self, asked: _Asked) -> str | None:
+        if asked.endpoint not in self._proxies:
+            self._proxies[asked.endpoint] = self._route.proxy or proxy_from_environment(asked.url)
+        return self._proxies[asked.endpoint]
 
     def _learn_time(self, date: str | None, *, sent_s: float, received_s: float) -> None:
         if date is None:

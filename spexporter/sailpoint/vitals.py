@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from spexporter.clock import Clock
 from spexporter.domain.errors import TenantError
 from spexporter.domain.tenanttime import Moment, TenantTime, learn
-from spexporter.domain.values import replace
 from spexporter.domain.view import TenantHealth, Trouble
 
 
