@@ -34,7 +34,7 @@ def logged_events() -> Iterator[tuple[str, str, set[str]]]:
         for node in ast.walk(module.tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
-            if ast.unparse(node.func.value) != "log":
+            if ast.unparse(node.func.value) not in {"log", "self._log"}:
                 continue
             method = node.func.attr
             event = node.args[1 if method == "log" else 0]
