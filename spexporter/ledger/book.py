@@ -22,6 +22,7 @@ from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation,
 from spexporter.domain.ports import Change, Counted, Terms
 from spexporter.domain.view import TenantState
 from spexporter.ledger.tally import Tally
+from spexporter.ledger.versions import Versions
 
 
 class Remembered(msgspec.Struct, frozen=True, gc=False):
@@ -93,8 +94,7 @@ class Book:
         self._terms = terms
         self.facts = rows.facts or Facts()
         self._tally = Tally(rows.cells)
-        self._jobs: dict[JobKey, Job] = {}
-        self._told = False  # the jobs are part of a state that was returned: it must not change any more
+        self._jobs: Versions[JobKey, Job] = Versions()
         self._aside: dict[JobKey, Remembered] = {}
         self._leaving: list[tuple[float, str, JobKey]] = []
         self._leaves_s: dict[JobKey, float] = {}
@@ -109,14 +109,14 @@ class Book:
         self._terms = terms
         self._leaves_s.clear()
         self._leaving.clear()
-        for job in self._jobs.values():
+        for job in self._jobs.version().values():
             self._enter(job)
 
     def state(self) -> TenantState:
         """Return what is watched and counted now; it stays as it is."""
-        self._told, facts = True, self.facts
+        facts = self.facts
         return TenantState(
-            jobs=self._jobs,
+            jobs=self._jobs.version(),
             totals=self._tally.cells,
             successes=facts.successes,
             success_objects=facts.success_objects,
@@ -234,7 +234,7 @@ class Book:
     def _forget(self, key: JobKey, change: Change) -> None:
         if row := self._row(key):
             self._aside[key] = replace(row, watched=False, wanted_s=change.at_s or 0.0)
-            self._own_jobs().pop(key, None)
+            self._jobs.pop(key)
             self._leaves_s.pop(key, None)
             self._changed.add(key)
 
@@ -302,18 +302,12 @@ class Book:
                 still_at_s=change.still_at_s,
             )
 
-    def _own_jobs(self) -> dict[JobKey, Job]:
-        """Return the jobs so that they can be changed: a copy of those that were returned before."""
-        if self._told:
-            self._jobs, self._told = dict(self._jobs), False
-        return self._jobs
-
     def _put(self, job: Job) -> None:
         self._enter(job)
         self._changed.add(job.key)
 
     def _enter(self, job: Job) -> None:
-        self._own_jobs()[job.key] = job
+        self._jobs.put(job.key, job)
         since_s = job.end_seen_s if job.settled else job.missing_s
         if since_s is None or job.left:
             self._leaves_s.pop(job.key, None)
@@ -331,10 +325,10 @@ class Book:
             del self._leaves_s[key]
             self._changed.add(key)
             if job.settled:
-                del self._own_jobs()[key]
+                self._jobs.pop(key)
                 self._aside[key] = Remembered(None, watched=True, wanted_s=change.at_s)
             else:
-                self._own_jobs()[key] = replace(job, left=True)
+                self._jobs.put(key, replace(job, left=True))
 
     def _row(self, key: JobKey) -> Remembered | None:
         job = self._jobs.get(key)
