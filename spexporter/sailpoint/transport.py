@@ -243,13 +243,21 @@ async def _read(response: aiohttp.ClientResponse, asked: _Asked) -> bytes:
     if asked.sink is None or response.status >= HTTPStatus.MULTIPLE_CHOICES:
         length = response.content_length
         if length is not None and length <= min(asked.max_bytes, _LONGEST_ERROR_BYTES) and not _is_coded(response):
-            return await response.read()  # as nearly all are: short, and no longer than they say
+            return await _whole(response.content)  # as nearly all are: short, and no longer than they say
         return b"".join([piece async for piece in _pieces(response, asked.max_bytes, asked.endpoint)])
     hiding = Hiding(asked.token or "")
     async for piece in _pieces(response, asked.max_bytes, asked.endpoint):
         await asked.sink.take(hiding.without(piece))
     await asked.sink.take(hiding.rest())
     return b""
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Read all that comes, which mostly is there already."""
+    body = await content.readany()
+    while not content.at_eof():
+        body += await content.readany()
+    return body
 
 
 def _is_coded(response: aiohttp.ClientResponse) -> bool:
