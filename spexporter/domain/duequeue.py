@@ -1,13 +1,12 @@
 """What is to be looked at of one tenant: by when it is due, and by who has waited longest."""
 
-import heapq
 import math
 from array import array
 from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
 
-_PLACES = 1 << 24
-_TICKS_PER_S = 1_000_000
+from spexporter.domain.dueorder import DueOrder
+
 _RING = 0  # this place is nobody's: the ring of those who wait begins and ends here
 _NOT_WAITING = -1.0
 
@@ -23,10 +22,10 @@ class Entry(NamedTuple, Generic[T]):
 
 
 class DueQueue(Generic[T]):
-    """A heap of due times, and a ring in the order of the last looks.
+    """Targets in the order of their due times, and a ring in the order of the last looks.
 
-    Each target has a place while it is queued. The heap holds whole numbers made of due time and place, and all else is
-    arrays by place, so that a target takes about 140 bytes. Times are monotonic seconds, and not negative.
+    Each target has a place while it is queued, and all that is known of it is in arrays by place, so that it takes
+    about 100 bytes. Times are monotonic seconds, and not negative.
     """
 
     def __init__(self) -> None:
@@ -37,7 +36,7 @@ class DueQueue(Generic[T]):
         self._next = array("i", [_RING])
         self._before = array("i", [_RING])
         self._free: list[int] = []
-        self._heap: list[int] = []
+        self._order = DueOrder()  # of those that are ever due
         self.waiting = 0  # in the ring
 
     def __len__(self) -> int:
@@ -57,7 +56,7 @@ class DueQueue(Generic[T]):
         self._targets[place] = target
         self._due_s[place] = due_s
         if due_s < math.inf:
-            heapq.heappush(self._heap, int(due_s * _TICKS_PER_S) * _PLACES + place)
+            self._order.add(due_s, place)
         if seen_s is not None:
             self._seen_s[place] = seen_s
             last = self._before[_RING]
@@ -68,13 +67,8 @@ class DueQueue(Generic[T]):
     def discard(self, target: T) -> None:
         """Forget `target`, queued or not."""
         place = self._place_of.pop(target, None)
-        if place is None:
-            return
-        self._leave(place)
-        if len(self._heap) > 2 * len(self._place_of) + 64:  # mostly of targets that have left or moved
-            queued = [place for place in self._place_of.values() if self._due_s[place] < math.inf]
-            self._heap = [int(self._due_s[place] * _TICKS_PER_S) * _PLACES + place for place in queued]
-            heapq.heapify(self._heap)
+        if place is not None:
+            self._leave(place)
 
     def get(self, target: T) -> Entry[T] | None:
         """Return how `target` is queued, None when it is not."""
@@ -83,13 +77,8 @@ class DueQueue(Generic[T]):
 
     def head(self) -> Entry[T] | None:
         """Return what is due first."""
-        while self._heap:
-            ticks, place = divmod(self._heap[0], _PLACES)
-            due_s = self._due_s[place]
-            if due_s < math.inf and int(due_s * _TICKS_PER_S) == ticks:
-                return self._entry(place)
-            heapq.heappop(self._heap)
-        return None
+        place = self._order.first()
+        return None if place is None else self._entry(place)
 
     def longest(self) -> Entry[T] | None:
         """Return what has waited longest since it was looked at."""
@@ -102,7 +91,9 @@ class DueQueue(Generic[T]):
 
     def _leave(self, place: int) -> None:
         self._targets[place] = None
-        self._due_s[place] = math.inf
+        if self._due_s[place] < math.inf:
+            self._order.remove(self._due_s[place], place)
+            self._due_s[place] = math.inf
         self._free.append(place)
         if self._seen_s[place] != _NOT_WAITING:
             before, after = self._before[place], self._next[place]
