@@ -19,6 +19,9 @@ class Operation(StrEnum):
     DRAFT = "draft"
     DEPLOY = "deploy"
 
+    # That of an enumeration is reckoned in Python, each time that a key is looked up.
+    __hash__ = str.__hash__
+
 
 # Those whose jobs are watched by an id that we are given; the others are Configuration Hub's.
 SP_CONFIG_OPERATIONS = (Operation.EXPORT, Operation.IMPORT)
@@ -85,8 +88,7 @@ class WatchedJob(msgspec.Struct, frozen=True, gc=False):
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """One decoded answer about one job.
 
-    Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours, and
-    `tenant_offset_s` is what the tenant's clock was ahead of ours then.
+    Times are Unix seconds by the tenant's clock, None where the answer tells none; `observed_s` is ours.
     `raw_state` is the tenant's own word, empty where it knows no such job or tells no state; `reported_id` is the
     `jobId` of the answer, which can differ from the one asked for.
     """
@@ -102,7 +104,15 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
     description: str = ""
     reported_id: str = ""
-    tenant_offset_s: float = 0.0
+
+    def under(self, key: JobKey) -> "Observation":
+        """Return the same of a job by another name, with texts that say what others do as one object with them."""
+        return replace(
+            self,
+            key=key,
+            raw_state=shared(self.raw_state, self.state.value),
+            reported_id=shared(self.reported_id, key.job_id),
+        )
 
     @property
     def ended_s(self) -> float | None:
@@ -205,7 +215,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     def under(self, key: JobKey) -> "Job":
         """Return the same job by another name: its tenant has got a new one."""
-        latest = replace(self.latest, key=key) if self.latest else None
+        latest = self.latest and self.latest.under(key)
         return replace(self, watched=replace(self.watched, key=key), latest=latest)
 
     def outcome_of(self, result: ImportResult) -> Outcome:
@@ -213,11 +223,13 @@ class Job(msgspec.Struct, frozen=True, gc=False):
         preview = result.preview if self.watched.preview is None else self.watched.preview
         return Outcome.PREVIEW if preview else Outcome.COUNTED
 
-    def seen(self, observation: Observation, count_new_within_s: float = math.inf) -> "Job":
+    def seen(
+        self, observation: Observation, count_new_within_s: float = math.inf, tenant_offset_s: float = 0.0
+    ) -> "Job":
         """Return what we believe after one more observation. An ended job does not change any more.
 
         It is late where its end was more than `count_new_within_s` before its id was given to us; one that we saw
-        running is not, whatever the clocks say.
+        running is not, whatever the clocks say. The tenant's clock was `tenant_offset_s` ahead of ours then.
         """
         if self.end_seen_s is not None:
             return self
@@ -233,15 +245,20 @@ class Job(msgspec.Struct, frozen=True, gc=False):
             found,
             ended_s=observation.ended_s,
             end_seen_s=observation.observed_s,
-            late=not self.running and self._given_late(observation, count_new_within_s),
+            late=not self.running and self._given_late(observation, count_new_within_s, tenant_offset_s),
         )
 
-    def _given_late(self, observation: Observation, within_s: float) -> bool:
+    def _given_late(self, observation: Observation, within_s: float, tenant_offset_s: float) -> bool:
         # A job of Configuration Hub that tells no end was last modified at its end or later.
         ended_s = observation.modified_s if observation.ended_s is None else observation.ended_s
         if self.given_s is None or ended_s is None:
             return False
-        return self.given_s + observation.tenant_offset_s - ended_s > within_s
+        return self.given_s + tenant_offset_s - ended_s > within_s
+
+
+def shared(text: str, known: str) -> str:
+    """Return `known` where `text` says the same: two texts would take twice the room, and jobs are many."""
+    return known if text == known else text
 
 
 def seconds_between(start_s: float, end_s: float) -> float:

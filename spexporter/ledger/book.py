@@ -254,7 +254,7 @@ class Book:
         before = self._jobs.get(observation.key)
         if before is None or before.end_seen_s is not None:
             return
-        job = before.seen(observation, self._terms.count_new_within_s)
+        job = before.seen(observation, self._terms.count_new_within_s, change.tenant_offset_s or 0.0)
         if first_reading and job.end_seen_s is not None and not before.running:
             job = replace(job, late=True)
         self._put(job)

@@ -70,9 +70,7 @@ class TenantClient:
 
         def decode(body: bytes) -> Observation:
             unknown = self._transport.exchanges.unknown
-            offset_s = self.vitals.offset_s or 0.0
-            now_s = self._clock.wall()
-            return wire.decode_status(body, key, observed_s=now_s, unknown=unknown, tenant_offset_s=offset_s)
+            return wire.decode_status(body, key, observed_s=self._clock.wall(), unknown=unknown)
 
         observation = await self._get(STATUS_ENDPOINT[key.operation], key.job_id, decode)
         if observation.reported_id not in {"", key.job_id} and key not in self._renamed:
@@ -136,7 +134,6 @@ class TenantClient:
             self._transport.tenant,
             own_names(self._base_url, self._tokens.org),
             observed_s=self._clock.wall(),
-            tenant_offset_s=self.vitals.offset_s or 0.0,
             unknown=self._transport.exchanges.unknown,
         )
 

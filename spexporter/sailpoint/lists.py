@@ -14,7 +14,7 @@ import msgspec
 
 from spexporter.config.convert import IDENTIFIER_PATTERN
 from spexporter.domain.hub import ListedJob
-from spexporter.domain.job import HubFacts, JobKey, Observation, Operation
+from spexporter.domain.job import HubFacts, JobKey, Observation, Operation, shared
 from spexporter.sailpoint.fields import (
     Items,
     Object,
@@ -43,13 +43,12 @@ class Reading:
     """Whose list is read, and when.
 
     `tenant` is our name for the tenant, `own_names` are those that it may have for itself, in small letters, none where
-    we know none. `observed_s` is Unix seconds by our clock, and `tenant_offset_s` what the tenant's is ahead of it.
+    we know none. `observed_s` is Unix seconds by our clock.
     """
 
     tenant: str
     own_names: frozenset[str]
     observed_s: float
-    tenant_offset_s: float
     unknown: Unknown
 
 
@@ -126,17 +125,17 @@ def _observation(fields: Object, operation: Operation, reading: Reading) -> Obse
     if job_id is None or not re.fullmatch(IDENTIFIER_PATTERN, job_id):
         unknown("jobId")
         return None
+    state = state_of(raw_state, unknown)
     return Observation(
         key=JobKey(reading.tenant, operation, job_id),
-        state=state_of(raw_state, unknown),
-        raw_state=raw_state,
+        state=state,
+        raw_state=shared(raw_state, state.value),
         observed_s=reading.observed_s,
         created_s=read_time(fields, "created", unknown),
         modified_s=read_time(fields, "modified", unknown),
         completed_s=read_time(fields, "completed", unknown),
         message=read_text(fields, "message", unknown) or "",
         reported_id=job_id,
-        tenant_offset_s=reading.tenant_offset_s,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from spexporter.domain.job import JobKey, JobState, Observation
+from spexporter.domain.job import JobKey, JobState, Observation, shared
 from spexporter.domain.result import ImportReport, ImportResult, Texts, TypeCounts
 from spexporter.sailpoint.fields import (
     LONGEST_TEXT,
@@ -55,9 +55,7 @@ class _Status(msgspec.Struct, gc=False):
 _STATUS = msgspec.json.Decoder(_Status)
 
 
-def decode_status(
-    body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown, tenant_offset_s: float = 0.0
-) -> Observation:
+def decode_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown) -> Observation:
     """Decode the answer of an export's or import's status.
 
     `unknown` hears the name of each field whose value this version does not know.
@@ -68,12 +66,12 @@ def decode_status(
     try:
         told = _STATUS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return odd_status(body, key, observed_s=observed_s, unknown=unknown, tenant_offset_s=tenant_offset_s)
+        return odd_status(body, key, observed_s=observed_s, unknown=unknown)
     state = state_of(told.status, unknown)
     return Observation(
         key=key,
         state=state,
-        raw_state=state.value if state.value == told.status else told.status,  # the same object for all jobs
+        raw_state=shared(told.status, state.value),
         observed_s=observed_s,
         created_s=time_of(told.created, "created", unknown),
         modified_s=time_of(told.modified, "modified", unknown),
@@ -81,21 +79,21 @@ def decode_status(
         expires_s=time_of(told.expiration, "expiration", unknown),
         message=told.message or "",
         description=told.description or "",
-        reported_id=key.job_id if told.jobId == key.job_id else told.jobId or "",
-        tenant_offset_s=tenant_offset_s,
+        reported_id=shared(told.jobId or "", key.job_id),
     )
 
 
-def odd_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown, tenant_offset_s: float) -> Observation:
+def odd_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown) -> Observation:
     """Decode the same where a field is something else than text, or the body is no proper JSON."""
     fields = read_object(body, "a job status")
     raw_state = read_text(fields, "status", unknown)
     if raw_state is None:
         raise Unreadable("a job status without `status`")
+    state = state_of(raw_state, unknown)
     return Observation(
         key=key,
-        state=state_of(raw_state, unknown),
-        raw_state=raw_state,
+        state=state,
+        raw_state=shared(raw_state, state.value),
         observed_s=observed_s,
         created_s=read_time(fields, "created", unknown),
         modified_s=read_time(fields, "modified", unknown),
@@ -103,8 +101,7 @@ def odd_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown,
         expires_s=read_time(fields, "expiration", unknown),
         message=read_text(fields, "message", unknown) or "",
         description=read_text(fields, "description", unknown) or "",
-        reported_id=read_text(fields, "jobId", unknown) or "",
-        tenant_offset_s=tenant_offset_s,
+        reported_id=shared(read_text(fields, "jobId", unknown) or "", key.job_id),
     )
 
 

@@ -116,7 +116,7 @@ def check(body: bytes) -> None:
     result = said(lambda: decode_result(body))
     types = said(lambda: decode_object_types(body))
     token = said(lambda: decode_token(body))
-    reading = Reading("acme", frozenset({"acme"}), WALL_S, 0.0, lambda _: None)
+    reading = Reading("acme", frozenset({"acme"}), WALL_S, lambda _: None)
     for decode in (listing(body, operation, reading) for operation in LISTED):
         check_list(said(decode))
     said(lambda: decode_credential_end(body, "acme", lambda _: None))

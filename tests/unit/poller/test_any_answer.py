@@ -111,7 +111,7 @@ def _decode_status(body: bytes) -> object:
 
 
 def _decode_backups(body: bytes) -> object:
-    reading = lists.Reading("acme", frozenset(), 0.0, 0.0, lambda _: None)
+    reading = lists.Reading("acme", frozenset(), 0.0, lambda _: None)
     return lists.decode_list(body, Operation.BACKUP, reading)
 
 

@@ -37,7 +37,7 @@ def listed(
 ) -> tuple[tuple[ListedJob, ...], list[str]]:
     """Return what a list says, and what was unknown in it."""
     unknown: list[str] = []
-    reading = Reading("prod", own, 7.0, 0.0, unknown.append)
+    reading = Reading("prod", own, 7.0, unknown.append)
     return decode_list(json.dumps(entries).encode(), operation, reading), unknown
 
 
@@ -175,7 +175,7 @@ def test_each_list_may_be_bare_or_below_items(operation: Operation) -> None:
 def test_what_is_no_list_is_unreadable(body: bytes) -> None:
     """An answer without a list is not taken for a list without entries: all jobs would seem to be gone."""
     with pytest.raises(Unreadable):
-        decode_list(body, Operation.DEPLOY, Reading("prod", frozenset(), 7.0, 0.0, lambda _: None))
+        decode_list(body, Operation.DEPLOY, Reading("prod", frozenset(), 7.0, lambda _: None))
     with pytest.raises(Unreadable):
         decode_credential_end(body, "mine", lambda _: None)
 
@@ -183,7 +183,7 @@ def test_what_is_no_list_is_unreadable(body: bytes) -> None:
 def test_half_an_emoji_spoils_no_list() -> None:
     """A name that was cut at a bad place is still a name."""
     body = rb'[{"jobId": "1", "status": "COMPLETE", "name": "cut \ud83d"}]'
-    (job,) = decode_list(body, Operation.BACKUP, Reading("prod", frozenset(), 7.0, 0.0, lambda _: None))
+    (job,) = decode_list(body, Operation.BACKUP, Reading("prod", frozenset(), 7.0, lambda _: None))
     assert job.name == "cut \ufffd"
 
 
@@ -337,7 +337,7 @@ def test_the_end_of_the_credential_is_that_of_the_token_in_use(
 )
 def test_no_body_raises_anything_but_unreadable(body: bytes, operation: Operation) -> None:
     """Any JSON value and any bytes: a list, or one kind of error."""
-    reading = Reading("prod", frozenset({"acme"}), 7.0, 0.0, lambda _: None)
+    reading = Reading("prod", frozenset({"acme"}), 7.0, lambda _: None)
     for decode in (
         lambda: decode_list(body, operation, reading),
         lambda: decode_credential_end(body, "acme", lambda _: None),

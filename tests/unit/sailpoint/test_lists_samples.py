@@ -139,7 +139,6 @@ def seen(operation: Operation, payload: dict[str, Any], message: str = "") -> Ob
         completed_s=unix("completed"),
         message=message,
         reported_id=payload["jobId"],
-        tenant_offset_s=600.0,
     )
 
 
@@ -214,7 +213,7 @@ def test_published_lists_decode_to_their_facts(
 ) -> None:
     """Each entry is what it says, `modified` is no end of it, and nothing in it is unknown."""
     unknown: list[str] = []
-    reading = Reading("acme", frozenset({"company10352-poc"}), 7.0, 600.0, unknown.append)
+    reading = Reading("acme", frozenset({"company10352-poc"}), 7.0, unknown.append)
     found = decode_list(json.dumps(payload).encode(), operation, reading)
     assert list(found) == jobs
     assert unknown == []

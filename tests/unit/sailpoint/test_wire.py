@@ -129,7 +129,7 @@ def test_the_short_way_to_read_a_status_is_the_long_one(
     def read(way: Callable[..., Observation]) -> tuple[object, list[str]]:
         heard: list[str] = []
         try:
-            return way(body, KEY, observed_s=1.0, unknown=heard.append, tenant_offset_s=2.0), heard
+            return way(body, KEY, observed_s=1.0, unknown=heard.append), heard
         except Unreadable as error:
             return str(error), heard
 
