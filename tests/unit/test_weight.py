@@ -19,7 +19,7 @@ from spexporter.watch.watchlist import Watchlist
 
 TENANTS, JOBS = 20, 100
 # benchmarks/RESULTS.md has the figure by part; a seventh more is allowed here.
-MOST_BYTES = 730
+MOST_BYTES = 750
 
 
 class Held:
@@ -38,8 +38,8 @@ class Held:
             keys = [JobKey(name, Operation.EXPORT, f"{job:036}") for job in range(JOBS)]
             delta = self.watchlist.replace(Source.CONFIG, name, [WatchedJob(key) for key in keys])
             book.apply(Change(added=delta.added, at_s=1000.0))
-            for job in list(book.state().jobs.values()):
-                book.apply(Change(observations=(seen(job.key),)))
+            for place, job in enumerate(book.state().jobs.values()):
+                book.apply(Change(observations=(seen(job.key, 1000.0 + place),)))
                 target = Target(job.key.tenant, TargetKind.STATUS, job.key)
                 self.schedule.look_again(target, [Outlook(Fit(60.0, 1.0), 30.0)], 1000.0)
             book.changed()
