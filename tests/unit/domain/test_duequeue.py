@@ -48,7 +48,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(count=st.integers(100, 300))
     def come_and_go(self, count: int) -> None:
-        """Many others, so that the heap is cleaned up."""
+        """Many others, so that places are taken again."""
         for number in range(count):
             self.queue.add(f"other {number}", 5.0)
         for number in range(count):
