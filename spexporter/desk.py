@@ -1,6 +1,5 @@
 """Who names which job: files, our API, results of imports; and what is watched because of that."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from spexporter.config.values import Tenant
@@ -8,6 +7,7 @@ from spexporter.domain.errors import NamedElsewhere, TooManyJobs, UnknownJob
 from spexporter.domain.job import Job, JobKey, Source, WatchedJob
 from spexporter.domain.values import replace
 from spexporter.poller import Poller
+from spexporter.turns import Turns
 from spexporter.watch.backups import backups_of
 from spexporter.watch.watchlist import Watchlist
 
@@ -16,14 +16,14 @@ _STRONGER = tuple(Source)[: tuple(Source).index(Source.API)]
 
 
 class Desk:
-    """Satisfies `spexporter.domain.ports.JobDesk`; one change of what is watched after another.
+    """Satisfies `spexporter.domain.ports.JobDesk`; one change of what is watched of a tenant after another.
 
     `poller_of` returns who polls a tenant and raises WatchError where it is not ours. Of one tenant's jobs that have
-    not ended at most `max_jobs` are taken through our API. Whoever changes tenants holds `turn` meanwhile.
+    not ended at most `max_jobs` are taken through our API. Whoever changes tenants has the turns of all meanwhile.
     """
 
     def __init__(self, poller_of: Callable[[str], Poller]) -> None:
-        self.turn = asyncio.Lock()
+        self.turns = Turns()
         self.max_jobs = 0
         self._poller_of = poller_of
         self._watchlist = Watchlist()
@@ -39,7 +39,7 @@ class Desk:
 
     async def watch(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> None:
         """Make `jobs` all that `source` names for `tenant`."""
-        async with self.turn:
+        async with self.turns.of(tenant):
             await self.name(source, tenant, jobs)
 
     async def name(self, source: Source, tenant: str, jobs: Iterable[WatchedJob]) -> None:
@@ -50,7 +50,7 @@ class Desk:
 
     async def add_job(self, job: WatchedJob) -> bool:
         """See `spexporter.domain.ports.JobDesk.add_job`."""
-        async with self.turn:
+        async with self.turns.of(job.key.tenant):
             key, poller = job.key, self._poller_of(job.key.tenant)
             sources = self._watchlist.sources(key)
             if sources and sources[0] in _STRONGER:
@@ -65,7 +65,7 @@ class Desk:
 
     async def remove_job(self, key: JobKey) -> None:
         """See `spexporter.domain.ports.JobDesk.remove_job`."""
-        async with self.turn:
+        async with self.turns.of(key.tenant):
             poller = self._poller_of(key.tenant)
             sources = self._watchlist.sources(key)
             if not sources and (job := poller.jobs(key.tenant).get(key)):
@@ -105,8 +105,8 @@ class Desk:
 
     async def follow(self, backup: WatchedJob) -> None:
         """Watch a backup from now on, too."""
-        async with self.turn:
-            tenant = backup.key.tenant
+        tenant = backup.key.tenant
+        async with self.turns.of(tenant):
             await self.name(Source.BACKUP, tenant, [*self._followed(tenant), backup])
 
     def _followed(self, tenant: str) -> list[WatchedJob]:

@@ -77,7 +77,7 @@ class Fleet:
         Raises:
             StoreError: what is known of a new tenant cannot be read; the fleet is as before.
         """
-        async with self.desk.turn:
+        async with self.desk.turns.of_all():
             return await self._take_over(config)
 
     async def _take_over(self, config: Config) -> Difference:
