@@ -1,9 +1,10 @@
 """Compares what a complete poll costs to a bare GET: `python benchmarks/poll_cost.py [--httpx]`.
 
-All data is synthetic. A server in a process of its own answers each GET with the status of a job that runs, on
-connections that are kept. A poll is all that the daemon does for one: schedule, budget, request, decoding, ledger,
-what pages show. The bare GET is one of aiohttp's with nothing around it; with `--httpx` httpx does the
-same, if it is installed. What is measured is the processor's time of this process for each request.
+All data is synthetic. A server in a process of its own answers each GET with the status of a job that runs, on TLS
+connections that are kept. A poll is all that the daemon does for one: schedule, budget, request, decoding, ledger, what
+pages show; a look is the same without schedule and poller. The bare GET is one of aiohttp's with nothing around it;
+with `--httpx` httpx does the same, if it is installed. What is measured is the processor's time of this process for
+each request.
 """
 
 # ruff: noqa: INP001, T201 - a script that prints what it found
@@ -12,15 +13,20 @@ import asyncio
 import logging
 import math
 import multiprocessing
+import shutil
 import socket
+import ssl
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import aiohttp
 import structlog
+import trustme
 
 from spexporter.domain.values import replace
 
@@ -33,16 +39,18 @@ from spexporter.clock import SystemClock
 from spexporter.config.values import Config
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.schedule import Pace
+from spexporter.domain.schedule import Pace, Target, TargetKind
 from spexporter.exposition.guard import Guard
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.fleet import Fleet, Shared
 from spexporter.ledger.memory import MemoryLedger
+from spexporter.poller.tenant import TenantPolling
 from spexporter.telemetry import Telemetry
 from tests.support.world import read_config
 
 AT_ONCE = 4  # as many as the daemon has under way with one tenant
 BARE, ALONE, LONE = "bare aiohttp GET", "bare aiohttp GET, one at a time", "complete poll, one running job"
+LOOK = "request, decode, state and mark, 100 running jobs"
 TOKEN = "t" * 930
 STATUS = (
     b'{"jobId":"%s","status":"IN_PROGRESS","type":"EXPORT","description":"synthetic '
@@ -84,14 +92,17 @@ class Server(asyncio.Protocol):
         return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def serve(listening: socket.socket) -> None:
+def serve(listening: socket.socket, authority: trustme.CA) -> None:
     """Serve until the process is ended."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA).configure_cert(context)
 
     async def forever() -> None:
-        server = await asyncio.get_running_loop().create_server(Server, sock=listening)
+        server = await asyncio.get_running_loop().create_server(Server, sock=listening, ssl=context)
         await server.serve_forever()
 
-    asyncio.run(forever())
+    with asyncio.Runner(loop_factory=new_loop()) as runner:
+        runner.run(forever())
 
 
 def bare(at_once: int) -> Callable[[str, float], Awaitable[float]]:
@@ -113,7 +124,7 @@ def bare(at_once: int) -> Callable[[str, float], Awaitable[float]]:
                 ) as answer:
                     await answer.read()
 
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls())) as http:
             end_s, began_s = time.perf_counter() + for_s, time.process_time()
             await asyncio.gather(*(ask(http) for _ in range(at_once)))
             return (time.process_time() - began_s) / done * 1e6
@@ -136,7 +147,7 @@ async def by_httpx(url: str, for_s: float) -> float:
             )
             done += 1
 
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx.AsyncClient(timeout=10, verify=tls()) as http:
         end_s, began_s = time.perf_counter() + for_s, time.process_time()
         await asyncio.gather(*(ask(http) for _ in range(AT_ONCE)))
         return (time.process_time() - began_s) / done * 1e6
@@ -166,6 +177,35 @@ def polling(jobs: int) -> Callable[[str, float], Awaitable[float]]:
     return measure
 
 
+async def looking(url: str, for_s: float) -> float:
+    """Return the same without schedule and poller: request, decode, state and mark, of a hundred jobs in turn."""
+    done = 0
+
+    async def look(tenant: TenantPolling, targets: Sequence[Target]) -> None:
+        nonlocal done
+        while time.perf_counter() < end_s:
+            done += 1
+            await tenant.look(targets[done % len(targets)])
+            tenant.show()
+
+    async with client_session() as http:
+        clock = SystemClock()
+        telemetry, liveness, guard = Telemetry(OWN_FAMILIES), Liveness(["acme"], clock.monotonic()), Guard(10**9)
+        board = LatestViews()
+        fleet = Fleet(Shared(MemoryLedger(math.inf), board, http, telemetry, liveness, guard, clock))
+        await fleet.take_over(_configured(url, 100))
+        (poller,) = fleet._pollers.values()  # noqa: SLF001 - of the one tenant
+        (tenant,) = poller._tenants.values()  # noqa: SLF001
+        targets = [Target("acme", TargetKind.STATUS, key) for key in tenant.jobs]
+        for target in targets:
+            await tenant.look(target)
+        tenant.show()
+        _scraped(board, clock)
+        end_s, began_s = time.perf_counter() + for_s, time.process_time()
+        await asyncio.gather(*(look(tenant, targets) for _ in range(AT_ONCE)))
+        return (time.process_time() - began_s) / done * 1e6
+
+
 def _asked(telemetry: Telemetry) -> float:
     counts = telemetry.meters["acme"].counts("spexporter_api_requests_total")
     return sum(count for (endpoint, _), count in counts.items() if endpoint == "export-status")
@@ -178,7 +218,7 @@ def _scraped(board: LatestViews, clock: SystemClock) -> None:
 
 def _configured(url: str, jobs: int) -> Config:
     config = read_config(
-        "defaults: {allow_http: true, api_version: v2026}\nstore: {url: 'sqlite://'}\n"
+        f"defaults: {{ca_file: '{authority_file()}', api_version: v2026}}\nstore: {{url: 'sqlite://'}}\n"
         f"tenants:\n  - {{name: acme, base_url: '{url}', client_id: c, client_secret: s,"
         " jobs: [{operation: export, id: e}]}\n"
     )
@@ -196,6 +236,17 @@ def listening() -> socket.socket:
     return opened
 
 
+@cache
+def authority_file() -> str:
+    """Return a path for the certificate of the authority that vouches for the server."""
+    return str(Path(mkdtemp(prefix="poll_cost-")) / "ca.pem")
+
+
+def tls() -> ssl.SSLContext:
+    """Return what trusts the server alone."""
+    return ssl.create_default_context(cafile=authority_file())
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -205,18 +256,22 @@ def main() -> None:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     ways: dict[str, Callable[[str, float], Awaitable[float]]] = {BARE: bare(AT_ONCE), ALONE: bare(1), LONE: polling(1)}
+    ways[LOOK] = looking
     ways |= {f"complete poll, {jobs:,} running jobs": polling(jobs) for jobs in (100, 1000, 10_000)}
     ways |= {"bare httpx GET": by_httpx} if options.httpx else {}
     opened = listening()
-    server = multiprocessing.get_context("fork").Process(target=serve, args=(opened,), daemon=True)
+    authority = trustme.CA(organization_name="benchmark", key_type=trustme.KeyType.ECDSA)
+    authority.cert_pem.write_to_path(authority_file())
+    server = multiprocessing.get_context("fork").Process(target=serve, args=(opened, authority), daemon=True)
     server.start()
-    url = f"http://127.0.0.1:{opened.getsockname()[1]}"
+    url = f"https://127.0.0.1:{opened.getsockname()[1]}"
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.rounds):
         for name, way in ways.items():
             with asyncio.Runner(loop_factory=new_loop()) as runner:
                 found[name].append(runner.run(way(url, options.seconds)))
     server.terminate()
+    shutil.rmtree(Path(authority_file()).parent)
     report(found)
 
 
