@@ -43,6 +43,7 @@ class Poller:
         self._tending: set[str] = set()
         self._shut_since_s: dict[str, float] = {}  # by tenant: since when looks that are due wait for budget
         self._wake = asyncio.Event()
+        self._wakes_s = -math.inf  # when it wakes by itself
 
     async def add(self, name: str, tenant: TenantPolling, state: TenantState) -> None:
         """Show what the ledger knows of a tenant, before the first exchange, and poll it from now on."""
@@ -134,7 +135,8 @@ class Poller:
                 self._reconsider()
                 self._take_care(looks)
                 self._start_due(looks)
-                await self._clock.wait(self._wake, self._next_wake_s())
+                self._wakes_s = self._next_wake_s()
+                await self._clock.wait(self._wake, self._wakes_s)
 
     def _wants(self, target: Target) -> bool:
         """Whether a look is still worth it: the tenant, or the job, may have left."""
@@ -205,7 +207,8 @@ class Poller:
                 busy = len(self._tenants) == 1 and self._in_flight[target.tenant] == tenant.most_looks - 1
                 following = self._next() if busy else None
         finally:
-            self._wake.set()
+            if tenant.needs_care() or self._next_wake_s() < self._wakes_s:
+                self._wake.set()
 
     def _begin(self, tenant: str, work: Coroutine[None, None, None], name: str, tasks: asyncio.TaskGroup) -> None:
         """Start `work` so that it can be ended when the tenant leaves."""
