@@ -4,7 +4,8 @@ Series of single jobs go, never those that tell how a tenant or its counters do:
 COMPLETE longest ago, then of jobs that ended otherwise or were not found, then of unfinished ones.
 """
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from spexporter.clock import Pace
@@ -49,24 +50,22 @@ class Guard:
 
     async def _leave_out(self, views: Sequence[TenantView], excess: int, pace: Pace) -> int | None:
         dropped, keys = 0, {view.tenant: set(view.left_out) for view in views}
-        jobs = [
-            job for view in views if view.per_job for job in view.state.jobs.values() if job.key not in view.left_out
+        shown = [
+            [job for job in view.state.jobs.values() if job.key not in view.left_out] for view in views if view.per_job
         ]
-        for job in sorted(jobs, key=_worth):
+        async for job in _ranked(shown, pace):
             if dropped >= excess:
                 break
-            await pace.did(10)
             keys[job.key.tenant].add(job.key)
             dropped += series_of(job)
         return self._keep(keys, dropped)
 
     async def _take_back(self, views: Sequence[TenantView], room: int, pace: Pace) -> int | None:
         """Show jobs again, the most wanted first; those that are there no more need not be remembered."""
-        left_out = [job for view in views for key in view.left_out if (job := view.state.jobs.get(key))]
-        keys = {job.key.tenant: set[JobKey]() for job in left_out}
+        left_out = [[job for key in view.left_out if (job := view.state.jobs.get(key))] for view in views]
+        keys = {view.tenant: set[JobKey]() for view in views if view.left_out}
         back = 0
-        for job in sorted(left_out, key=_worth, reverse=True):
-            await pace.did(10)
+        async for job in _ranked(left_out, pace, reverse=True):
             if back + (series := series_of(job)) <= room:
                 back += series
             else:
@@ -81,6 +80,17 @@ class Guard:
         self._left_out = left_out
         self._limited = {tenant: pair for tenant, pair in self._limited.items() if tenant in left_out}
         return dropped
+
+
+async def _ranked(by_tenant: Iterable[Collection[Job]], pace: Pace, *, reverse: bool = False) -> AsyncIterator[Job]:
+    """Yield all jobs in the order of their worth, sorted by tenant: to sort all at once would make everybody wait."""
+    runs = []
+    for jobs in by_tenant:
+        runs.append(sorted(jobs, key=_worth, reverse=reverse))
+        await pace.did(2 * len(jobs))
+    for job in heapq.merge(*runs, key=_worth, reverse=reverse):
+        await pace.did(10)
+        yield job
 
 
 def _worth(job: Job) -> tuple[int, float, str]:
