@@ -29,6 +29,7 @@ _MISSING = {
 _SHAPES = {
     "model_type": "must be a mapping of keys to values",
     "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
     "string_type": "must be one text",
 }
 

@@ -25,7 +25,9 @@ _T = TypeVar("_T")
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}
 
 
-def _read(parse: Callable[[str], _T]) -> PlainValidator:
+def read_by(parse: Callable[[str], _T]) -> PlainValidator:
+    """Return what lets pydantic read a value with `parse`, whose `ValueError` says what would be right."""
+
     def convert_text(value: object) -> _T:
         if not isinstance(value, str):
             raise PydanticCustomError("string_type", "not a text")
@@ -34,7 +36,9 @@ def _read(parse: Callable[[str], _T]) -> PlainValidator:
     return PlainValidator(convert_text)
 
 
-def _choice(*words: str) -> Callable[[str], str]:
+def choice(*words: str) -> Callable[[str], str]:
+    """Return what takes one of the `words` and nothing else."""
+
     def choose(text: str) -> str:
         if text not in words:
             raise ValueError(f"must be one of {', '.join(words)}")
@@ -48,7 +52,7 @@ def _secret(text: str) -> SecretStr:
 
 
 def _operation(text: str) -> Operation:
-    return Operation(_choice(*SP_CONFIG_OPERATIONS)(text))
+    return Operation(choice(*SP_CONFIG_OPERATIONS)(text))
 
 
 def _schema(kind: str, *alternatives: dict[str, object]) -> WithJsonSchema:
@@ -64,38 +68,38 @@ _ANY_TEXT: dict[str, object] = {"type": ["string", "number", "boolean"], "minLen
 _URL: dict[str, object] = {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}
 _DURATION = _schema("duration", _matching(convert.DURATION_PATTERN))
 
-Duration = Annotated[float, _read(convert.duration), _DURATION]
-DurationOrZero = Annotated[float, _read(convert.duration_or_zero), _DURATION]
-PollPause = Annotated[float, _read(convert.poll_pause), _DURATION]
-Size = Annotated[int, _read(convert.size), _schema("size", _matching(convert.SIZE_PATTERN))]
-Percent = Annotated[float, _read(convert.percent), _schema("percentage", _matching(convert.PERCENT_PATTERN))]
+Duration = Annotated[float, read_by(convert.duration), _DURATION]
+DurationOrZero = Annotated[float, read_by(convert.duration_or_zero), _DURATION]
+PollPause = Annotated[float, read_by(convert.poll_pause), _DURATION]
+Size = Annotated[int, read_by(convert.size), _schema("size", _matching(convert.SIZE_PATTERN))]
+Percent = Annotated[float, read_by(convert.percent), _schema("percentage", _matching(convert.PERCENT_PATTERN))]
 Whole = Annotated[
     int,
-    _read(convert.whole),
+    read_by(convert.whole),
     _schema("whole number", {"type": "integer", "minimum": 1}, _matching(convert.WHOLE_PATTERN)),
 ]
 Boolean = Annotated[
-    bool, _read(convert.boolean), _schema("true or false", {"type": "boolean"}, {"enum": ["true", "false"]})
+    bool, read_by(convert.boolean), _schema("true or false", {"type": "boolean"}, {"enum": ["true", "false"]})
 ]
 Identifier = Annotated[
-    str, _read(convert.identifier), _schema("identifier", {"type": "number"}, _matching(convert.IDENTIFIER_PATTERN))
+    str, read_by(convert.identifier), _schema("identifier", {"type": "number"}, _matching(convert.IDENTIFIER_PATTERN))
 ]
-Org = Annotated[str, _read(convert.org), _schema("org name", {"type": "number"}, _matching(convert.ORG_PATTERN))]
-FreeText = Annotated[str, _read(convert.filled), _schema("text", _ANY_TEXT)]
-PathPattern = Annotated[str, _read(convert.pattern), _schema("path pattern", _ANY_TEXT)]
+Org = Annotated[str, read_by(convert.org), _schema("org name", {"type": "number"}, _matching(convert.ORG_PATTERN))]
+FreeText = Annotated[str, read_by(convert.filled), _schema("text", _ANY_TEXT)]
+PathPattern = Annotated[str, read_by(convert.pattern), _schema("path pattern", _ANY_TEXT)]
 AutoOrTime = Annotated[
     Literal["auto"] | float,
-    _read(convert.auto_or_time),
+    read_by(convert.auto_or_time),
     _schema("`auto` or date", {"enum": ["auto"]}, _matching(convert.TIME_PATTERN)),
 ]
-FilePath = Annotated[str, _read(convert.filled), _schema("path", _ANY_TEXT)]
-Hidden = Annotated[SecretStr, _read(_secret), _schema("text, never shown", _ANY_TEXT)]
-ApiUrl = Annotated[str, _read(urls.api_url), _schema("URL", _URL)]
-ProxyUrl = Annotated[str, _read(urls.proxy_url), _schema("proxy URL", _URL)]
-StoreUrl = Annotated[Path | None, _read(urls.store_path), _schema("store URL", _matching(urls.STORE_PATTERN))]
-ApiVersion = Annotated[str, _read(_choice(*API_VERSIONS)), _schema("choice", {"enum": list(API_VERSIONS)})]
-ListName = Annotated[str, _read(_choice(*LISTS)), _schema("choice", {"enum": list(LISTS)})]
-JobOperation = Annotated[Operation, _read(_operation), _schema("choice", {"enum": list(SP_CONFIG_OPERATIONS)})]
+FilePath = Annotated[str, read_by(convert.filled), _schema("path", _ANY_TEXT)]
+Hidden = Annotated[SecretStr, read_by(_secret), _schema("text, never shown", _ANY_TEXT)]
+ApiUrl = Annotated[str, read_by(urls.api_url), _schema("URL", _URL)]
+ProxyUrl = Annotated[str, read_by(urls.proxy_url), _schema("proxy URL", _URL)]
+StoreUrl = Annotated[Path | None, read_by(urls.store_path), _schema("store URL", _matching(urls.STORE_PATTERN))]
+ApiVersion = Annotated[str, read_by(choice(*API_VERSIONS)), _schema("choice", {"enum": list(API_VERSIONS)})]
+ListName = Annotated[str, read_by(choice(*LISTS)), _schema("choice", {"enum": list(LISTS)})]
+JobOperation = Annotated[Operation, read_by(_operation), _schema("choice", {"enum": list(SP_CONFIG_OPERATIONS)})]
 
 
 def _key(meaning: str, default: str | None = None, *, spelled: str | None = None) -> Any:  # noqa: ANN401 - the default is text as in a file, read by pydantic
