@@ -19,6 +19,7 @@ from spexporter import __version__
 from spexporter.board import LatestViews
 from spexporter.clock import Clock
 from spexporter.config.values import Config, Store
+from spexporter.config.webconfig import WebConfig
 from spexporter.domain.errors import StartError, StoreError
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Ledger, StoreWatch
@@ -31,12 +32,15 @@ from spexporter.ledger.memory import MemoryLedger
 from spexporter.sailpoint import connections
 from spexporter.telemetry import Telemetry
 from spexporter.web.api import Api
+from spexporter.web.door import Door
+from spexporter.web.listeners import Place
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.notices import Notices
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
-from spexporter.web.server import Address, make_app, serving
+from spexporter.web.server import make_app, serving
 from spexporter.web.status import StatusPage
+from spexporter.web.webfile import WebFile
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -55,11 +59,12 @@ async def run(
     *,
     telemetry: Telemetry,
     clock: Clock,
-    listen: Sequence[Address],
+    listen: Sequence[Place],
     signals: Signals,
+    web_file: WebFile | None = None,
     lifecycle: bool = False,
 ) -> None:
-    """Poll all tenants of `config` and serve their metrics until it is asked to stop.
+    """Poll all tenants of `config` and serve their metrics, as `web_file` says, until it is asked to stop.
 
     `read` reads the configuration anew; `lifecycle` allows to ask for that over HTTP.
 
@@ -78,6 +83,7 @@ async def run(
             telemetry=telemetry,
             clock=clock,
             listen=listen,
+            web_file=web_file,
             read=read,
             lifecycle=lifecycle,
         ) as exporter,
@@ -134,7 +140,8 @@ async def exporting(
     http: aiohttp.ClientSession,
     telemetry: Telemetry,
     clock: Clock,
-    listen: Sequence[Address],
+    listen: Sequence[Place],
+    web_file: WebFile | None = None,
     read: Read | None = None,
     lifecycle: bool = False,
 ) -> AsyncIterator["Exporter"]:
@@ -147,21 +154,32 @@ async def exporting(
     """
     async with AsyncExitStack() as stack:
         exporter = Exporter(
-            config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, read=read, lifecycle=lifecycle
+            config,
+            ledger=ledger,
+            http=http,
+            telemetry=telemetry,
+            clock=clock,
+            web_file=web_file,
+            read=read,
+            lifecycle=lifecycle,
         )
         try:
             await exporter.files.take_over(config)
         except StoreError as error:
             raise _cannot_start(error) from error
         stack.push_async_callback(exporter.fleet.leave)
-        exporter.urls = await stack.enter_async_context(serving(exporter.web, listen))
+        exporter.urls = await stack.enter_async_context(serving(exporter.web, listen, exporter.web_file))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         exporter.fleet.run(tasks)
-        watching = tasks.create_task(exporter.files.watch_job_files(), name="job files")
+        watching = [
+            tasks.create_task(exporter.files.watch_job_files(), name="job files"),
+            tasks.create_task(exporter.web_file.watch(), name="web configuration"),
+        ]
         try:
             yield exporter
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
             exporter.fleet.stop()
 
 
@@ -176,6 +194,7 @@ class Exporter:
         http: aiohttp.ClientSession,
         telemetry: Telemetry,
         clock: Clock,
+        web_file: WebFile | None = None,
         read: Read | None = None,
         lifecycle: bool = False,
     ) -> None:
@@ -187,7 +206,8 @@ class Exporter:
         self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock))
         notices = Notices()
         self.files = Files(self.fleet, telemetry, notices, clock)
-        reload = Reload(partial(self.files.reload, read) if read and lifecycle else None)
+        self.web_file = web_file or WebFile(None, WebConfig(), clock)
+        reload = Reload(partial(self._reload, read) if read and lifecycle else None)
         page = BlockPage(
             telemetry.registry, telemetry.meters, guard=guard, watch=telemetry, created=config.counters.created
         )
@@ -197,7 +217,20 @@ class Exporter:
             StatusPage(self.board, notices, clock),
             reload,
             Api(self.board, self.fleet.desk, clock, lifecycle=lifecycle),
+            door=Door(self.web_file),
         )
+
+    async def _reload(self, read: Read) -> None:
+        """Read the configuration and the web configuration anew; a mistake in one leaves the other be.
+
+        Raises:
+            ConfigError: one of them cannot be used; what it said before goes on.
+            StoreError: as `Files.reload` has it.
+        """
+        try:
+            await self.web_file.reload()
+        finally:
+            await self.files.reload(read)
 
     def _page_served(self) -> None:
         """Let the pollers see whether counters have shown their baseline now."""

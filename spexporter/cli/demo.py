@@ -22,7 +22,7 @@ from spexporter.logs import LogFormat, LogLevel, set_up_logs
 from spexporter.simulator import Simulator, default_plans
 from spexporter.simulator import serving as serving_simulator
 from spexporter.telemetry import Telemetry
-from spexporter.web.server import Address
+from spexporter.web.listeners import Address
 
 _NEW_JOBS_EVERY_S = 1.0
 _JOBS_SHOWN = 40

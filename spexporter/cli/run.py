@@ -12,15 +12,19 @@ import typer
 
 from spexporter import app
 from spexporter.cli import loop
-from spexporter.cli.listen import parse_address
+from spexporter.cli.listen import parse_place
 from spexporter.clock import SystemClock
 from spexporter.config import Config, load
+from spexporter.config.webconfig import WebConfig, load_web_config
+from spexporter.domain.errors import ConfigError, Problem
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.files import Read
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
 from spexporter.telemetry import Telemetry
-from spexporter.web.server import Address
+from spexporter.web.listeners import Place, handed_over
+from spexporter.web.webfile import WebFile
 
+_LISTEN = "--web.listen-address"
 _DEFAULT_ADDRESS = ":9977"
 
 
@@ -30,9 +34,25 @@ def run(
     listen: Annotated[
         list[str] | None,
         typer.Option(
-            "--web.listen-address",
-            help="Address to serve on, such as :9977 or 127.0.0.1:9977; may be repeated.",
+            _LISTEN,
+            help="Address to serve on, such as :9977, 127.0.0.1:9977 or unix:/run/spexporter.sock; may be repeated.",
             show_default=_DEFAULT_ADDRESS,
+        ),
+    ] = None,
+    systemd: Annotated[
+        bool,
+        typer.Option(
+            "--web.systemd-socket",
+            help="Serve on the sockets that systemd hands over (a .socket unit) instead.",
+            show_default=False,
+        ),
+    ] = False,
+    web_config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--web.config.file",
+            help="TLS, headers and users with passwords, in the format of Prometheus' exporter-toolkit.",
+            show_default=False,
         ),
     ] = None,
     lifecycle: Annotated[
@@ -50,14 +70,40 @@ def run(
 ) -> None:
     """Poll the tenants of a configuration file and serve their metrics until SIGTERM or SIGINT.
 
-    A change of the file, of files that it names, and SIGHUP make it read them anew.
+    A change of either file, of files that they name, and SIGHUP make it read them anew.
     """
-    addresses = [parse_address(text, "--web.listen-address") for text in listen or [_DEFAULT_ADDRESS]]
-    config = load(config_file, os.environ)
+    places = _places(listen, systemd=systemd)
+    config, web_config = _load_both(config_file, web_config_file)
     telemetry = Telemetry(OWN_FAMILIES, revision=os.environ.get("SPEXPORTER_REVISION", "unknown"))
     set_up_logs(log_level, log_format, telemetry.count_log_line)
     read = partial(_read_anew, config_file)
-    loop.run(_until_signal(config, read, telemetry, addresses, lifecycle=lifecycle))
+    web_file = WebFile(web_config_file, web_config, SystemClock())
+    loop.run(_until_signal(config, read, telemetry, places, web_file, lifecycle=lifecycle))
+
+
+def _places(listen: Sequence[str] | None, *, systemd: bool) -> Sequence[Place]:
+    if not systemd:
+        return [parse_place(text, _LISTEN) for text in listen or [_DEFAULT_ADDRESS]]
+    if listen:
+        raise typer.BadParameter("cannot stand beside --web.systemd-socket; keep one of the two", param_hint=_LISTEN)
+    return handed_over(os.environ, os.getpid())
+
+
+def _load_both(config_file: Path, web_config_file: Path | None) -> tuple[Config, WebConfig]:
+    """Load both files, or tell the mistakes of both."""
+    problems: list[Problem] = []
+    config = web_config = None
+    try:
+        config = load(config_file, os.environ)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        web_config = load_web_config(web_config_file) if web_config_file else WebConfig()
+    except ConfigError as error:
+        problems += error.problems
+    if config is None or web_config is None:
+        raise ConfigError(tuple(problems))
+    return config, web_config
 
 
 def _read_anew(config_file: Path, present: Config) -> Config:
@@ -65,14 +111,21 @@ def _read_anew(config_file: Path, present: Config) -> Config:
 
 
 async def _until_signal(
-    config: Config, read: Read, telemetry: Telemetry, addresses: Sequence[Address], *, lifecycle: bool
+    config: Config,
+    read: Read,
+    telemetry: Telemetry,
+    places: Sequence[Place],
+    web_file: WebFile,
+    *,
+    lifecycle: bool,
 ) -> None:
     await app.run(
         config,
         read,
         telemetry=telemetry,
         clock=SystemClock(),
-        listen=addresses,
+        listen=places,
+        web_file=web_file,
         signals=heard_signals(),
         lifecycle=lifecycle,
     )

@@ -4,6 +4,7 @@ The format is that of Prometheus' exporter-toolkit, see `webmodel`.
 """
 
 import hashlib
+import ipaddress
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,13 +62,21 @@ def load_web_config(path: Path) -> WebConfig:
     wanted = section.tls_server_config
     return WebConfig(
         tls=_context(wanted, papers, path),
-        client_sans=frozenset(wanted.client_allowed_sans or ()) if wanted else frozenset(),
+        client_sans=frozenset(map(plain_address, wanted.client_allowed_sans or ())) if wanted else frozenset(),
         headers=_headers(section.http_server_config.headers if section.http_server_config else None),
         users={name.encode(): hashed for name, hashed in (section.basic_auth_users or {}).items()},
         files=files,
         digest=digest,
         remarks=remarks.of(path),
     )
+
+
+def plain_address(name: str) -> str:
+    """Return an IP address in the one way in which all are written here, and any other name as it is."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name
 
 
 def fingerprint(files: Iterable[Path]) -> bytes:

@@ -1,28 +1,29 @@
 """The daemon's HTTP server: its routes, and how it is opened and closed."""
 
+import asyncio
 import logging
+import resource
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import NamedTuple
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from spexporter.domain.errors import StartError, words_of
 from spexporter.web.api import Api, in_json
 from spexporter.web.connection import Runner
+from spexporter.web.crowd import Answered, Crowd, heard
+from spexporter.web.door import Door
+from spexporter.web.entrance import Entrance
+from spexporter.web.listeners import Place, listening
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
 from spexporter.web.status import StatusPage
+from spexporter.web.webfile import WebFile
 
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
 _LINGER_S = 1.0  # for the rest of a body that was refused: to close at once can destroy the answer on its way
 _GRACE_S = 0.5  # for scrapes under way when the daemon ends
+_MOST_CONNECTIONS = 1024  # of what the system allows to have open at once, half is for others
 
 
 class _OthersFaults(logging.Filter):
@@ -38,19 +39,13 @@ _library_log = logging.getLogger(__name__)
 _library_log.addFilter(_OthersFaults())
 
 
-class Address(NamedTuple):
-    """Where to listen; an empty host means all addresses, port 0 a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: Reload, api: Api) -> web.Application:
+def make_app(
+    metrics: MetricsPage, probes: Probes, status: StatusPage, reload: Reload, api: Api, *, door: Door
+) -> web.Application:
     """Return the application with all routes."""
-    app = web.Application(middlewares=[in_json])
+    app = web.Application(middlewares=[heard])
+    door.add_to(app)
+    app.middlewares.append(in_json)
     app.router.add_get("/metrics", metrics.handle)
     app.router.add_get("/probe", metrics.probe)
     app.router.add_get("/sd", metrics.targets)
@@ -59,20 +54,20 @@ def make_app(metrics: MetricsPage, probes: Probes, status: StatusPage, reload: R
     app.router.add_get("/", status.handle)
     app.router.add_post("/-/reload", reload.handle)
     api.add_to(app.router)
-    app.on_response_prepare.append(_harden)
     return app
 
 
 @asynccontextmanager
-async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIterator[list[str]]:
-    """Serve `app` on every address and yield the URLs, in the same order.
+async def serving(app: web.Application, places: Sequence[Place], web_file: WebFile) -> AsyncIterator[list[str]]:
+    """Serve `app` at every place, as `web_file` says, and yield the URLs, in the same order.
 
     Raises:
-        StartError: an address cannot be listened on.
+        StartError: a place cannot be listened on.
     """
     runner = Runner(
         app,
-        access_log=None,
+        access_log=_library_log,
+        access_log_class=Answered,
         logger=_library_log,
         shutdown_timeout=_GRACE_S,
         handle_signals=False,
@@ -80,21 +75,26 @@ async def serving(app: web.Application, addresses: Sequence[Address]) -> AsyncIt
     )
     await runner.setup()
     try:
-        urls: list[str] = []
-        for address in addresses:
-            site = web.TCPSite(runner, address.host or None, address.port)
+        async with AsyncExitStack() as stack:
+            found = [await stack.enter_async_context(listening(place)) for place in places]
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            entrance = Entrance(_server(runner), Crowd(_most_connections()), web_file, tasks)
+            entrance.open([each for one in found for each in one.sockets])
+            scheme = "https" if web_file.present.tls else "http"
             try:
-                await site.start()
-            except OSError as error:
-                raise StartError(
-                    f"cannot listen on {address}: {words_of(error)}; choose another address with --web.listen-address"
-                ) from error
-            port = runner.addresses[-1][1]
-            urls.append(f"http://{Address(address.host or 'localhost', port)}")
-        yield urls
+                yield [one.url(scheme) for one in found]
+            finally:
+                entrance.close()
     finally:
         await runner.cleanup()
 
 
-async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.extend(_SECURITY_HEADERS)
+def _most_connections() -> int:
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if allowed == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, allowed // 2)
+
+
+def _server(runner: web.AppRunner) -> web.Server:
+    if runner.server is None:
+        raise RuntimeError("the runner was not set up")
+    return runner.server

@@ -26,7 +26,7 @@ from spexporter.domain.view import TenantState
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
-from spexporter.web.server import Address
+from spexporter.web.listeners import Address
 from tests.support.clock import FakeClock, HostClock, settle
 from tests.support.secrets import leaks
 

@@ -2,7 +2,7 @@ import pytest
 import typer
 
 from spexporter.cli.listen import parse_address
-from spexporter.web.server import Address
+from spexporter.web.listeners import Address
 
 
 @pytest.mark.parametrize(
