@@ -12,7 +12,8 @@ from spexporter.domain.ports import Board
 from spexporter.domain.tenanttime import Moment
 from spexporter.exposition.families import COUNTER_FAMILIES
 from spexporter.exposition.negotiate import accepts_gzip, choose_form
-from spexporter.exposition.page import Page, Wanted
+from spexporter.exposition.page import Page, Rendered, Wanted
+from spexporter.web.rounds import Rounds
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -27,6 +28,7 @@ class MetricsPage:
         self._board = board
         self._page = page
         self._clock = clock
+        self._rounds = Rounds(self._render)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Render what the board holds now, in the form and encoding that the client prefers."""
@@ -55,10 +57,8 @@ class MetricsPage:
     async def _answer(self, request: web.Request, tenant: str | None = None) -> web.StreamResponse:
         form, gzip = choose_form(_joined(request, "Accept")), accepts_gzip(_joined(request, "Accept-Encoding"))
         keep = frozenset(request.query.getall("name[]", [])) or None
-        now = Moment(self._clock.wall(), self._clock.monotonic())
-        take = partial(self._board.begin_page, tenant)
         try:
-            rendered = await self._page.render(take, now, Wanted(form, gzip, keep, tenant))
+            now, rendered = await self._rounds.get(Wanted(form, gzip, keep, tenant))
         except Exception:  # half a page would look like series that have ended
             log.exception("page_failed")
             return web.Response(status=500, text="The page of metrics could not be rendered; see the log.\n")
@@ -73,6 +73,10 @@ class MetricsPage:
         elif await _sent(request, response, rendered.parts) and shows_counters(keep):
             self._board.served({view.tenant: view.version for view in rendered.views}, now.wall_s)
         return response
+
+    async def _render(self, wanted: Wanted) -> tuple[Moment, Rendered]:
+        now = Moment(self._clock.wall(), self._clock.monotonic())
+        return now, await self._page.render(partial(self._board.begin_page, wanted.tenant), now, wanted)
 
 
 async def _sent(request: web.Request, response: web.StreamResponse, parts: Iterable[bytes]) -> bool:
