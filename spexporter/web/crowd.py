@@ -21,6 +21,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LONGEST_HEAD_BYTES = 64 * 1024  # each of the 128 lines that the library takes may have 8 KiB
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_REFUSALS_TOLD = 100
 _NEWCOMER_S = 0.5  # so long nobody has to go who may just have come: what was sent is perhaps not read yet
 
 
@@ -43,6 +44,7 @@ class Crowd:
         self._most = most
         self._visitors: dict[Stage, dict[Visitor, float]] = {stage: {} for stage in Stage}
         self._left = asyncio.Event()
+        self._refused: set[tuple[str, str]] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._visitors.values()))
@@ -70,6 +72,12 @@ class Crowd:
         with suppress(TimeoutError):
             async with asyncio.timeout(_NEWCOMER_S / 10):
                 await self._left.wait()
+
+    def refused(self, peer: str, reason: str) -> None:
+        """Say why a connection is refused, which the other side is not told: once, for it will come again and again."""
+        if (peer, reason) not in self._refused and len(self._refused) < _REFUSALS_TOLD:
+            self._refused.add((peer, reason))
+            log.info("connection_refused", peer=peer, reason=reason)
 
     def _who_can_go(self) -> "Visitor | None":
         """Return who has been on its way for too long; where few are, who has been idle for longest."""
@@ -147,7 +155,8 @@ class Visitor(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
         if self._sans and not names_of(transport.get_extra_info("peercert")) & {*self._sans}:
-            self.cut("the certificate has none of client_allowed_sans")
+            self._crowd.refused(self._peer, "the certificate has none of client_allowed_sans")
+            self.cut("refused")
         elif self._stage is None:
             self._transport.abort()
         else:

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from spexporter.clock import Pace
+from spexporter.domain.errors import words_of
 from spexporter.web.crowd import PATIENCE, Crowd, Stage, Visitor
 from spexporter.web.webfile import WebFile
 
@@ -17,6 +18,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AT_ONCE = 16  # connections of one listener, before others have their turn
+_TOLD = 100  # peers and reasons
 
 
 class Entrance:
@@ -32,6 +34,7 @@ class Entrance:
         self._crowd = crowd
         self._web_file = web_file
         self._tasks = tasks
+        self._told: set[tuple[str, str]] = set()
         self._running: set[asyncio.Task[None]] = set()
 
     def open(self, listeners: Iterable[socket.socket]) -> None:
@@ -82,9 +85,7 @@ class Entrance:
                 lambda: visitor, connection, ssl=tls, ssl_handshake_timeout=within_s
             )
         except OSError as error:  # it speaks no TLS, or trusts us not, or we not it
-            log.debug(
-                "tls_not_agreed", peer=peer, reason=error.reason if isinstance(error, ssl.SSLError) else str(error)
-            )
+            self._crowd.refused(peer, error.reason if isinstance(error, ssl.SSLError) else words_of(error))
 
 
 def _forget(connection: socket.socket, visitor: Visitor, _ended: asyncio.Task[None]) -> None:

@@ -75,6 +75,8 @@ async def listening(place: Place) -> AsyncIterator[Listening]:
                 found = _take_over(place)
     except OSError as error:
         cure = "choose another address with --web.listen-address"
+        if isinstance(place, HandedOver):
+            cure = "let the .socket unit have as many ListenStream= as it hands over"
         raise StartError(f"cannot listen on {place}: {words_of(error)}; {cure}") from error
     try:
         yield found

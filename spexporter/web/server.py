@@ -6,7 +6,7 @@ import resource
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from spexporter.web.api import Api, in_json
@@ -23,16 +23,16 @@ from spexporter.web.webfile import WebFile
 
 _LINGER_S = 1.0  # for the rest of a body that was refused: to close at once can destroy the answer on its way
 _GRACE_S = 0.5  # for scrapes under way when the daemon ends
-_MOST_CONNECTIONS = 1024  # of what the system allows to have open at once, half is for others
+_MOST_CONNECTIONS = 4096  # some 20 KB each; of the files that the system lets us have open, half are for others
 
 
 class _OthersFaults(logging.Filter):
-    """Keeps requests that are not HTTP out of the log: they are answered, and nobody here can mend them."""
+    """Keeps requests that are not HTTP, and who hangs up, out of the log: nobody here can mend that."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let everything else pass; see `logging.Filter.filter`."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+        return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ClientConnectionResetError)
 
 
 _library_log = logging.getLogger(__name__)
@@ -90,8 +90,16 @@ async def serving(app: web.Application, places: Sequence[Place], web_file: WebFi
 
 
 def _most_connections() -> int:
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_CONNECTIONS if allowed == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, allowed // 2)
+    """Return how many there may be, with as many open files as that needs where the system allows it.
+
+    The usual soft limit is there for programs that cannot handle more; Go's, such as Prometheus, do the same.
+    """
+    wanted = 2 * _MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, soft // 2)
 
 
 def _server(runner: web.AppRunner) -> web.Server:

@@ -1,6 +1,7 @@
 """The web configuration file while the exporter runs: read anew when it, or a file that it names, has changed."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -26,34 +27,41 @@ class WebFile:
         if path:
             self._tell()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is being looked at."""
+        return self._turn.locked()
+
     async def reload(self) -> None:
         """Read it anew.
 
         Raises:
             ConfigError: It cannot be used; what it said before goes on.
         """
-        if self._path is None:
-            return
         async with self._turn:
-            try:
-                self.present = await asyncio.to_thread(load_web_config, self._path)
-            except ConfigError as error:
-                if error.problems != self._wrong:
-                    log.error("web_config_kept", problems=[str(problem) for problem in error.problems])  # noqa: TRY400
-                self._wrong = error.problems
-                raise
-            self._wrong = ()
-            self._tell()
+            await self._read()
 
     async def watch(self) -> None:
         """Look every second whether anything has changed, until cancelled; what is bad is tried again each time."""
         while self._path:
             await self._clock.sleep_until(self._clock.monotonic() + _LOOK_EVERY_S)
-            if self._wrong or await asyncio.to_thread(fingerprint, self.present.files) != self.present.digest:
-                try:
-                    await self.reload()
-                except ConfigError:  # it was logged
-                    continue
+            async with self._turn:
+                if self._wrong or await asyncio.to_thread(fingerprint, self.present.files) != self.present.digest:
+                    with suppress(ConfigError):  # it was logged
+                        await self._read()
+
+    async def _read(self) -> None:
+        if self._path is None:
+            return
+        try:
+            self.present = await asyncio.to_thread(load_web_config, self._path)
+        except ConfigError as error:
+            if error.problems != self._wrong:
+                log.error("web_config_kept", problems=[str(problem) for problem in error.problems])  # noqa: TRY400
+            self._wrong = error.problems
+            raise
+        self._wrong = ()
+        self._tell()
 
     def _tell(self) -> None:
         web = self.present

@@ -126,6 +126,14 @@ async def prometheus(
 
 
 @asynccontextmanager
+async def prometheus_with(scrape_configs: Sequence[Mapping[str, object]], folder: Path) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus on loopback that scrapes each second as `scrape_configs` of its configuration say."""
+    configuration = {"global": {"scrape_interval": "1s"}, "scrape_configs": scrape_configs}
+    async with _running(folder, json.dumps(configuration)) as running:
+        yield running
+
+
+@asynccontextmanager
 async def looking_back(folder: Path, *, lookback: str) -> AsyncIterator[Prometheus]:
     """Run a Prometheus on loopback that scrapes nothing; its data are in the folder `tsdb` of `folder` already.
 

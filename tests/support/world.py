@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from spexporter.app import Exporter, client_session, exporting, opened_ledger
 from spexporter.config import Config, load
 from spexporter.config.values import Counters, Store
+from spexporter.config.webconfig import load_web_config
 from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.ports import Change, Ledger
@@ -26,7 +27,8 @@ from spexporter.domain.view import TenantState
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
-from spexporter.web.listeners import Address
+from spexporter.web.listeners import Address, Place
+from spexporter.web.webfile import WebFile
 from tests.support.clock import FakeClock, HostClock, settle
 from tests.support.secrets import leaks
 
@@ -144,7 +146,7 @@ class World:
         """Let everything happen that needs no time: no exchange is in flight and every task waits for the clock."""
         while True:
             await settle()
-            ours = getattr(self.ledger, "busy", False) or self.exporter.files.busy
+            ours = getattr(self.ledger, "busy", False) or self.exporter.files.busy or self.exporter.web_file.busy
             if not self.telemetry.in_flight and not ours:
                 return
             await asyncio.sleep(0.0002)  # an exchange is under way: let the sockets, or the disk, do their work
@@ -217,6 +219,8 @@ async def world(
     hub: bool = False,
     limits: str = "",
     telemetry: CountedTelemetry | None = None,
+    web_config: Path | None = None,
+    listen: Sequence[Place] = (Address("127.0.0.1", 0),),
     **simulator_options: object,
 ) -> AsyncIterator[World]:
     """Run simulator and exporter; `plant` are arguments of `Simulator.start` for jobs that exist from the beginning.
@@ -225,7 +229,8 @@ async def world(
     The ledger is in memory, or in the file `store`; new counters show their baseline in one page, and for `hold_s`.
     `limits` is that section of the file. With `lifecycle` jobs can be handed in over HTTP; with `hub` Configuration Hub
     is watched, and so are the backups of imports.
-    With `tls` it is served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
+    The exporter serves at each place of `listen`, as the file `web_config` says; with one, it reads files anew.
+    With `tls` tenants are served over TLS; `ca_file`, one of its options, puts its authority into its configuration.
     `again` is a world that has ended: its tenants, their record and its time go on, `plans` are not looked at.
     """
     clock = again.clock if again else clock or FakeClock()
@@ -256,7 +261,9 @@ async def world(
                 http=http,
                 telemetry=telemetry,
                 clock=host,
-                listen=[Address("127.0.0.1", 0)],
+                listen=listen,
+                web_file=WebFile(web_config, load_web_config(web_config), host) if web_config else None,
+                read=(lambda _: used) if web_config else None,
                 lifecycle=lifecycle,
             ) as exporter,
         ):

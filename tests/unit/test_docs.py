@@ -12,7 +12,10 @@ from typer.main import get_group
 from scripts import generate_docs
 from spexporter.cli.main import app
 from spexporter.config import load
+from spexporter.config.webconfig import load_web_config
+from spexporter.config.webmodel import HttpServerSection, WebSection
 from tests.support.modules import ROOT, read_modules
+from tests.support.papers import papers
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "grafana" / "README.md"])
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -109,3 +112,24 @@ def test_configuration_in_the_readme_loads(tmp_path: Path) -> None:
     assert [len(tenant.jobs) for tenant in config.tenants] == [2]
     example = yaml.safe_load((ROOT / "prometheus" / "scrape.example.yml").read_text(encoding="utf-8"))
     assert yaml.safe_load(scrape) == example
+
+
+@pytest.mark.parametrize(
+    "text", re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "web-config.md").read_text(), re.DOTALL | re.MULTILINE)
+)
+def test_web_configuration_in_the_documents_loads(text: str, tmp_path: Path) -> None:
+    """Where the files that it names are there; none of it is remarked on."""
+    server = papers(tmp_path, "server")
+    (tmp_path / "ca.pem").write_bytes(server.authority.read_bytes())
+    (tmp_path / "web.yaml").write_text(text)
+    web = load_web_config(tmp_path / "web.yaml")
+    assert web.tls
+    assert web.users or web.headers
+    assert web.remarks == ()
+
+
+def test_every_key_of_a_web_configuration_is_in_the_documents() -> None:
+    """Those that work in another way than elsewhere, or do not work."""
+    page = (ROOT / "docs" / "web-config.md").read_text()
+    for section in (WebSection, HttpServerSection):
+        assert [key for key in section.fields_by_key() if key not in page] == []

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 import typer
 
-from spexporter.cli.listen import parse_address
-from spexporter.web.listeners import Address
+from spexporter.cli.listen import parse_address, parse_place
+from spexporter.domain.errors import StartError
+from spexporter.web.listeners import Address, HandedOver, Place, UnixSocket, handed_over
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,54 @@ def test_other_addresses_are_refused_with_the_flag_and_an_example(text: str) -> 
 def test_an_ipv6_address_is_shown_in_brackets() -> None:
     """As it was written."""
     assert str(Address("::1", 80)) == "[::1]:80"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("127.0.0.1:9977", Address("127.0.0.1", 9977)),
+        ("unix:/run/spexporter.sock", UnixSocket(Path("/run/spexporter.sock"))),
+        ("unix:///run/spexporter.sock", UnixSocket(Path("/run/spexporter.sock"))),
+        ("unix:spexporter.sock", UnixSocket(Path("spexporter.sock"))),
+    ],
+)
+def test_daemon_may_listen_at_a_path_too(text: str, place: Place) -> None:
+    """As a URL or without its slashes."""
+    assert parse_place(text, "--flag") == place
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("unix:", "must be unix:PATH, such as unix:/run/spexporter.sock"),
+        ("unix:/a\0b", "must be unix:PATH, such as unix:/run/spexporter.sock"),
+        ("unix://run/x.sock", "must have a path that begins with / after unix://, such as unix:///run/x.sock"),
+        ("unix", "must be HOST:PORT or :PORT"),
+    ],
+)
+def test_other_paths_are_refused_with_an_example(text: str, said: str) -> None:
+    """What is wrong and what would be right."""
+    with pytest.raises(typer.BadParameter) as raised:
+        parse_place(text, "--flag")
+    assert raised.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, "LISTEN_PID is not this process"),
+        ({"LISTEN_PID": "8", "LISTEN_FDS": "1"}, "LISTEN_PID is not this process"),
+        ({"LISTEN_PID": "7"}, "LISTEN_FDS is no number above 0"),
+        ({"LISTEN_PID": "7", "LISTEN_FDS": "0"}, "LISTEN_FDS is no number above 0"),
+        ({"LISTEN_PID": "7", "LISTEN_FDS": "x"}, "LISTEN_FDS is no number above 0"),
+    ],
+)
+def test_who_was_handed_no_socket_is_told_how_to_be(environ: dict[str, str], said: str) -> None:
+    """Somebody else's sockets are none."""
+    with pytest.raises(StartError, match=rf"{said}\); start it with a \.socket unit, or leave"):
+        handed_over(environ, 7)
+
+
+def test_sockets_are_handed_over_from_three_on() -> None:
+    """As systemd has it."""
+    assert handed_over({"LISTEN_PID": "7", "LISTEN_FDS": "2"}, 7) == [HandedOver(3), HandedOver(4)]
