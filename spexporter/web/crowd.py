@@ -225,12 +225,22 @@ async def heard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
+async def part(request: web.Request, response: web.StreamResponse) -> None:
+    """Let the connection end after an answer that came before the whole body did, when an answer begins.
+
+    So what still comes is never taken for the head of another request, which is measured.
+    """
+    if not request.content.is_eof():
+        response.headers["Connection"] = "close"
+        response.force_close()
+
+
 class Answered(AbstractAccessLogger):
-    """Notes that a request was answered; it is told by the library, and logs nothing."""
+    """Notes that a request was answered and another may come; it is told by the library, and logs nothing."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:  # noqa: ARG002 - given
         """See `AbstractAccessLogger`."""
-        if visitor := _visitor(request):
+        if response.keep_alive and (visitor := _visitor(request)):
             visitor.idle()
 
 

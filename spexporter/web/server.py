@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from spexporter.web.api import Api, in_json
 from spexporter.web.connection import Runner
-from spexporter.web.crowd import Answered, Crowd, heard
+from spexporter.web.crowd import Answered, Crowd, heard, part
 from spexporter.web.door import Door
 from spexporter.web.entrance import Entrance
 from spexporter.web.listeners import Place, listening
@@ -44,6 +44,7 @@ def make_app(
 ) -> web.Application:
     """Return the application with all routes."""
     app = web.Application(middlewares=[heard])
+    app.on_response_prepare.append(part)
     door.add_to(app)
     app.middlewares.append(in_json)
     app.router.add_get("/metrics", metrics.handle)

@@ -119,6 +119,20 @@ async def test_head_of_usual_length_passes(running: World) -> None:
         assert await long.asks() in (b"200", b"400")
 
 
+@pytest.mark.parametrize("path", ["/-/reload", "/metrics", "/nothing"])
+async def test_rest_of_a_body_after_its_answer_is_no_head(path: str, running: World) -> None:
+    """There is one answer, which nothing that comes after it destroys, and then the end."""
+    length = 2_000_000
+    async with client(
+        running, b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path.encode(), length)
+    ) as it:
+        answer = await it.reader.readuntil(b"\r\n\r\n")
+        assert b"\r\nConnection: close\r\n" in answer
+        it.writer.write(b" " * length)
+        await it.writer.drain()
+        assert b"HTTP/1.1" not in await it.reader.read()
+
+
 async def test_newcomer_takes_the_place_of_who_has_been_arriving_for_longest() -> None:
     """Who is idle between two scrapes stays connected."""
     with patch.object(server, "_MOST_CONNECTIONS", 4), patch.object(crowd, "_NEWCOMER_S", 0.0):
