@@ -20,6 +20,7 @@ from spexporter.board import LatestViews
 from spexporter.clock import Clock
 from spexporter.config.values import Config, Store
 from spexporter.config.webconfig import WebConfig
+from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.errors import StartError, StoreError
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Ledger, StoreWatch
@@ -33,6 +34,7 @@ from spexporter.sailpoint import connections
 from spexporter.telemetry import Telemetry
 from spexporter.web.api import Api
 from spexporter.web.door import Door
+from spexporter.web.known import Known
 from spexporter.web.listeners import Place
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.notices import Notices
@@ -203,7 +205,9 @@ class Exporter:
         liveness = Liveness([tenant.name for tenant in config.tenants], clock.monotonic())
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         guard = Guard(config.limits.max_series)
-        self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock))
+        chronicle = Chronicle()
+        self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock, chronicle))
+        known = Known(self.board, self.fleet, chronicle, clock)
         notices = Notices()
         self.files = Files(self.fleet, telemetry, notices, clock)
         self.web_file = web_file or WebFile(None, WebConfig(), clock)
@@ -216,7 +220,7 @@ class Exporter:
             Probes(liveness, clock),
             StatusPage(self.board, notices, clock),
             reload,
-            Api(self.board, self.fleet.desk, clock, lifecycle=lifecycle),
+            Api(known, self.fleet.desk, lifecycle=lifecycle),
             door=Door(self.web_file),
         )
 

@@ -12,7 +12,7 @@ from spexporter.config.values import Tenant
 from spexporter.domain.ports import Exchanges, Group
 from spexporter.domain.values import replace
 from spexporter.sailpoint.auth import Credential, TokenSource
-from spexporter.sailpoint.client import TenantClient
+from spexporter.sailpoint.client import TenantClient, Told
 from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.transport import Route, Transport
 from spexporter.sailpoint.vitals import Vitals
@@ -54,15 +54,19 @@ def connected(
     http: aiohttp.ClientSession,
     exchanges: Exchanges,
     clock: Clock,
+    told: Told | None = None,
 ) -> TenantClient:
-    """Return a client of the tenant that stays inside `gate`; nothing is asked yet."""
+    """Return a client of the tenant that stays inside `gate`; nothing is asked yet.
+
+    `told`, where there is one, hears what imports say.
+    """
     version = None if tenant.api_version == "auto" else tenant.api_version
     vitals = Vitals(tenant.base_url, version, clock)
     route = Route(tenant.timeout_s, tenant.proxy, authorities.trusted(tenant.ca_file))
     transport = Transport(tenant.name, http, route, gate=gate, vitals=vitals, exchanges=exchanges, clock=clock)
     tokens = TokenSource(Credential(tenant.token_url, tenant.client_id, tenant.secret.reveal), transport, clock)
     return TenantClient(
-        tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock
+        tenant.base_url, version, tokens=tokens, transport=transport, limits=tenant.max_answer, clock=clock, told=told
     )
 
 

@@ -5,7 +5,7 @@ changed keeps its token, its budget, its queue and its requests in flight.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -14,14 +14,15 @@ from spexporter.clock import Clock
 from spexporter.config.values import Config, Tenant
 from spexporter.connect import Authorities, connected, group_of
 from spexporter.desk import Desk
+from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.errors import (
     StoreError,
     TenantElsewhere,
     UnknownTenant,
 )
-from spexporter.domain.job import Source
+from spexporter.domain.job import JobKey, Source
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Board, Group, Ledger, Terms
+from spexporter.domain.ports import Board, BudgetUse, Group, Ledger, Terms
 from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.exposition.guard import Guard
@@ -45,6 +46,7 @@ class Shared:
     liveness: Liveness
     guard: Guard
     clock: Clock
+    chronicle: Chronicle
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,14 @@ class Difference:
 
 
 class Fleet:
-    """Runs the tenants of one configuration after another."""
+    """Runs the tenants of one configuration after another; satisfies `spexporter.domain.ports.Prospects`."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._lease = SoleOwner()
         self.desk = Desk(self._poller_of)
         self._tenants: dict[str, Tenant] = {}
+        self._budgets: dict[str, Callable[[], BudgetUse]] = {}
         self._hold_s, self._per_job = 0.0, True
         self._gates: dict[Group, Gate] = {}
         self._authorities = Authorities()
@@ -179,6 +182,17 @@ class Fleet:
             raise TenantElsewhere(f"another replica looks after tenant {tenant} now; ask that one, or try again")
         return self._pollers[group]
 
+    def next_look_s(self, key: JobKey) -> float | None:
+        """See `spexporter.domain.ports.Prospects.next_look_s`."""
+        tenant = self._tenants.get(key.tenant)
+        poller = self._pollers.get(group_of(tenant)) if tenant else None
+        return poller.next_look_s(key) if poller else None
+
+    def budget(self, tenant: str) -> BudgetUse | None:
+        """See `spexporter.domain.ports.Prospects.budget`."""
+        use = self._budgets.get(tenant)
+        return use() if use else None
+
     async def leave(self) -> None:
         """Leave the rate limit windows, and counters as the last page had them, for the next process."""
         for poller in self._pollers.values():
@@ -216,6 +230,7 @@ class Fleet:
             clock=shared.clock,
             exchanges=shared.telemetry,
             follow=self.desk.follow if tenant.follow_backups else None,
+            chronicle=shared.chronicle,
         )
 
     def _care(self, tenant: Tenant) -> Care:
@@ -236,9 +251,18 @@ class Fleet:
         """Connect a tenant: it has its own client and token, and shares the gate of its group."""
         shared = self._shared
         client = connected(
-            tenant, gate, self._authorities, http=shared.http, exchanges=shared.telemetry, clock=shared.clock
+            tenant,
+            gate,
+            self._authorities,
+            http=shared.http,
+            exchanges=shared.telemetry,
+            clock=shared.clock,
+            told=shared.chronicle.told,
         )
         vitals = client.vitals
+        self._budgets[tenant.name] = lambda: BudgetUse(
+            gate.used(vitals.health.api_version), gate.allowed(vitals.health.api_version)
+        )
         shared.telemetry.begin_tenant(
             tenant.name,
             endpoints=Endpoint,
@@ -251,6 +275,7 @@ class Fleet:
     async def _forget(self, name: str) -> None:
         """Take a tenant that is not configured any more off the pages; the ledger keeps what it knows of it."""
         del self._tenants[name]
+        self._budgets.pop(name, None)
         self.desk.drop(name)
         self._shared.board.drop(name)
         self._shared.telemetry.end_tenant(name)

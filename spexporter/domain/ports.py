@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 import msgspec
 
@@ -53,6 +53,12 @@ class Change(msgspec.Struct, frozen=True):
     answered_s: float | None = None
     tenant_offset_s: float | None = None
     still_at_s: float | None = None
+
+    @property
+    def observed(self) -> Sequence[JobKey]:
+        """The jobs of which this tells a state."""
+        listed = [entry.observation for entry in self.listing.jobs] if self.listing else []
+        return [observation.key for observation in (*self.observations, *listed)]
 
     @property
     def urgent(self) -> bool:
@@ -149,6 +155,28 @@ class StoreWatch(Protocol):
 
     def store_failed(self, op: str) -> None:
         """Take note of a failure; `op` is `read` or `write`."""
+        ...
+
+
+class BudgetUse(NamedTuple):
+    """Requests in the present rate limit window: how many are used, and how many we allow ourselves."""
+
+    used: int
+    allowed: int
+
+
+class Prospects(Protocol):
+    """What pages tell of the time to come, which is on no board."""
+
+    def next_look_s(self, key: JobKey) -> float | None:
+        """When a look at a job is due, monotonic seconds; None where none is queued: it has ended, or one is under way.
+
+        Where looks wait for budget it comes later.
+        """
+        ...
+
+    def budget(self, tenant: str) -> BudgetUse | None:
+        """Return what is used of a tenant's rate limit now, None where it is not ours."""
         ...
 
 

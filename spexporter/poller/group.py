@@ -98,6 +98,15 @@ class Poller:
         """Return what is watched as soon as the store can tell whether it was counted before."""
         return self._tenants[tenant].waiting
 
+    def next_look_s(self, key: JobKey) -> float | None:
+        """When a look that tells of a job is due, monotonic seconds; None where none is queued."""
+        targets = (
+            Target(key.tenant, TargetKind.STATUS, key),
+            Target(key.tenant, TargetKind.RESULT, key),
+            Target(key.tenant, TargetKind.LIST, operation=key.operation),
+        )
+        return next((due_s for target in targets if (due_s := self._schedule.due(target)) is not None), None)
+
     async def leave(self) -> None:
         """Leave the store so that the next process can go on from the last page; no page begins any more."""
         for tenant in self._tenants.values():

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from spexporter.clock import Clock
 from spexporter.domain.baseline import Baselines
+from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import UNKNOWN
 from spexporter.domain.job import Job, JobKey
@@ -38,6 +39,7 @@ class Publisher:
         board: Board,
         lease: Lease,
         clock: Clock,
+        chronicle: Chronicle,
     ) -> None:
         self.state = TenantState()
         self.credential_expires_s = care.credential_expires_s
@@ -50,6 +52,7 @@ class Publisher:
         self._board = board
         self._lease = lease
         self._clock = clock
+        self._chronicle = chronicle
         self._baselines = Baselines(care.hold_s)
         shown = board.shown(tenant)  # before its configuration changed, perhaps
         self._version = shown.version if shown else 0
@@ -76,12 +79,13 @@ class Publisher:
         fence = self._lease.held(self._group)
         if fence is None:
             return
-        dated = self._dated(change)
+        dated, before = self._dated(change), self.jobs
         if dated.unseen and (dated.observations or dated.results or dated.listing):
             with self._veiled(dated.unseen):
                 self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
         else:
             self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
+        self._chronicle.compare(change.observed, before, self.jobs)
         # What began with this change is new to pages, too: it shows 0 first.
         self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version + 1)
         if unpublished := self._to_publish():

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from spexporter.clock import Clock
+from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.errors import StoreError, TenantError
 from spexporter.domain.job import Job, JobKey, Operation, Source, WatchedJob
 from spexporter.domain.ports import Board, Change, Exchanges, Group, Lease, Ledger
@@ -42,6 +43,7 @@ class TenantPolling:
         clock: Clock,
         exchanges: Exchanges,
         follow: Follow | None = None,
+        chronicle: Chronicle | None = None,
     ) -> None:
         self.pace = care.pace
         self._care = care
@@ -64,6 +66,7 @@ class TenantPolling:
             board=board,
             lease=lease,
             clock=clock,
+            chronicle=chronicle or Chronicle(),
         )
         self._jobs = JobLooks(
             client, care.pace, publisher=self._publisher, experience=self._experience, clock=clock, follow=follow

@@ -4,7 +4,7 @@ Only GET here, and POST on the token URL in `auth`: the token that we hold could
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
@@ -17,7 +17,7 @@ from spexporter.config.values import MaxAnswer
 from spexporter.domain.errors import TenantForbidden, TenantMalformed, TenantNotFound, TenantUnauthorized
 from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobKey, Observation, Operation
-from spexporter.domain.result import ImportReport, ImportResult
+from spexporter.domain.result import ImportReport, ImportResult, Texts
 from spexporter.sailpoint import advice, lists, wire
 from spexporter.sailpoint.auth import Token, TokenSource
 from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, VERSIONS, Endpoint, exists, path
@@ -30,12 +30,15 @@ from spexporter.sailpoint.wire import Grants
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
+# Hears what an import said, by object type: of a long result only the beginning.
+Told = Callable[[JobKey, Mapping[str, Texts]], None]
 
 
 class TenantClient:
     """Asks one tenant. Every method raises `TenantError` and nothing else when it gets no good answer.
 
-    `version` None means that the API version is to be found out; it is remembered from then on.
+    `version` None means that the API version is to be found out; it is remembered from then on. `told`, where there is
+    one, hears what the errors and warnings of each result say.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class TenantClient:
         transport: Transport,
         limits: MaxAnswer,
         clock: Clock,
+        told: Told | None = None,
     ) -> None:
         self.vitals = transport.vitals
         self._base_url = base_url
@@ -55,6 +59,7 @@ class TenantClient:
         self._transport = transport
         self._limits = limits
         self._clock = clock
+        self._told = told
         self._finding_version = asyncio.Lock()
         self._renamed: set[JobKey] = set()
 
@@ -81,7 +86,10 @@ class TenantClient:
     async def result(self, key: JobKey) -> ImportResult:
         """Download an ended import's result and return its counts."""
         sink = ResultSink()
-        return await self._get(Endpoint.IMPORT_RESULT, key.job_id, lambda _: sink.result(), sink)
+        result = await self._get(Endpoint.IMPORT_RESULT, key.job_id, lambda _: sink.result(), sink)
+        if self._told and (result.errors or result.warnings):
+            self._told(key, await sink.texts())
+        return result
 
     async def report(self, key: JobKey) -> ImportReport:
         """Download an ended import's result and return its counts and what it says."""

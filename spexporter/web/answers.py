@@ -4,21 +4,23 @@ Times are RFC 3339 in UTC, durations seconds; null means not known, as a series 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from spexporter.domain.chronicle import Seen
 from spexporter.domain.durations import Usual
 from spexporter.domain.job import Job, JobState, Operation
-from spexporter.domain.result import ImportResult, Outcome
+from spexporter.domain.ports import BudgetUse
+from spexporter.domain.result import ImportResult, Outcome, Texts
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView, Trouble
-from spexporter.web.status import YEAR_9999_S
 
 UNOBSERVED = "UNOBSERVED"
+_YEAR_9999_S = 253_370_764_800
 STATES = (*JobState, UNOBSERVED)
 
 Time = Annotated[str, Meta(description="RFC 3339, UTC", extra_json_schema={"format": "date-time"})]
@@ -75,6 +77,10 @@ class JobAnswer(_Answer, frozen=True):
     expiration: Time | None
     end_seen: Annotated[Time | None, Meta(description="when we first saw the final state, by our clock")]
     last_observed: Time | None
+    next_look_in_seconds: Annotated[
+        float | None,
+        Meta(description="when a look is due, later where looks wait for budget; null where none is queued"),
+    ]
     outcome: Annotated[Outcome | None, Meta(description="what became of an ended import's result")]
     messages: Annotated[
         dict[str, dict[str, int]] | None,
@@ -89,6 +95,32 @@ class JobAnswer(_Answer, frozen=True):
     tenant_up: bool | None
 
 
+class SeenAnswer(_Answer, frozen=True):
+    """A state of a job, and when the exporter first saw it, by its own clock."""
+
+    state: JobState
+    seen: Time | None
+
+
+class TextsAnswer(_Answer, frozen=True):
+    """What an import said about one object type, in SailPoint's words."""
+
+    errors: Sequence[str]
+    warnings: Sequence[str]
+
+
+class JobDetailAnswer(JobAnswer, frozen=True):
+    """One watched job, with what is remembered of it since the exporter started."""
+
+    given: Annotated[Time | None, Meta(description="when the exporter was first given its id")]
+    missing_since: Annotated[Time | None, Meta(description="since when the tenant knows no such job")]
+    states_seen: Annotated[Sequence[SeenAnswer], Meta(description="changes of its state, oldest first")]
+    texts: Annotated[
+        dict[str, TextsAnswer] | None,
+        Meta(description="by object type: the first errors and warnings; null where they are not remembered"),
+    ]
+
+
 class TenantAnswer(_Answer, frozen=True):
     """One tenant, as `/metrics` tells of it in many series."""
 
@@ -101,6 +133,8 @@ class TenantAnswer(_Answer, frozen=True):
     throttled_until: Time | None
     token_expiration: Time | None
     credential_expiration: Annotated[Time | None, Meta(description="the personal access token's own end")]
+    budget_used: Annotated[int | None, Meta(description="requests in the present rate limit window")]
+    budget_allowed: Annotated[int | None, Meta(description="requests that the exporter allows itself in a window")]
     clock_offset_seconds: Annotated[float | None, Meta(description="the tenant's clock minus ours")]
     breaker: Annotated[str, Meta(description="the circuit breaker: closed as long as all is well")]
     next_try_in_seconds: Annotated[float | None, Meta(description="null while the tenant is asked as usual")]
@@ -126,7 +160,7 @@ class JobsAnswer(_Answer, frozen=True):
     jobs: Sequence[JobAnswer]
 
 
-def tenant_answer(view: TenantView, now: Moment) -> TenantAnswer:
+def tenant_answer(view: TenantView, now: Moment, budget: BudgetUse | None = None) -> TenantAnswer:
     """Say what is known of a tenant now."""
     health, state = view.health, view.state
     next_s = view.next_try_monotonic_s
@@ -141,6 +175,8 @@ def tenant_answer(view: TenantView, now: Moment) -> TenantAnswer:
         throttled_until=rfc3339(health.throttled_until_s),
         token_expiration=rfc3339(health.token_expires_s),
         credential_expiration=rfc3339(view.credential_expires_s),
+        budget_used=budget.used if budget else None,
+        budget_allowed=budget.allowed if budget else None,
         clock_offset_seconds=health.time.at(now.monotonic_s) - now.wall_s if health.time else None,
         breaker=view.breaker.value,
         next_try_in_seconds=None if next_s is None else max(0.0, next_s - now.monotonic_s),
@@ -155,14 +191,37 @@ def tenant_answer(view: TenantView, now: Moment) -> TenantAnswer:
     )
 
 
-def job_answer(job: Job, view: TenantView, now: Moment) -> JobAnswer:
-    """Say what is known of a job of the view's tenant now."""
+def job_answer(job: Job, view: TenantView, now: Moment, next_look_s: float | None = None) -> JobAnswer:
+    """Say what is known of a job of the view's tenant now; a look at it is due at `next_look_s` (monotonic)."""
+    return JobAnswer(**_facts(job, view, now, next_look_s))
+
+
+def job_detail(
+    job: Job,
+    view: TenantView,
+    now: Moment,
+    next_look_s: float | None,
+    *,
+    states: Sequence[Seen],
+    texts: Mapping[str, Texts] | None,
+) -> JobDetailAnswer:
+    """Say the same, and what is remembered: the `states` that it was seen to get, and what its import said."""
+    return JobDetailAnswer(
+        **_facts(job, view, now, next_look_s),
+        given=rfc3339(job.given_s),
+        missing_since=rfc3339(job.missing_s),
+        states_seen=[SeenAnswer(seen.state, rfc3339(seen.at_s)) for seen in states],
+        texts=None if texts is None else {name: TextsAnswer(it.errors, it.warnings) for name, it in texts.items()},
+    )
+
+
+def _facts(job: Job, view: TenantView, now: Moment, next_look_s: float | None) -> dict[str, Any]:
     key, latest = job.key, job.latest
     hub = job.hub if key.operation in {Operation.BACKUP, Operation.UPLOAD} else None
     unknown = state_of(job, view, now) == UNOBSERVED
     subject, usual = f"{key.operation} {key.job_id}", view.state.usual.get(key.operation)
     trouble = view.health.troubles.get(subject)
-    return JobAnswer(
+    return dict(  # noqa: C408 (reads as the shape above)
         tenant=key.tenant,
         operation=key.operation,
         id=key.job_id,
@@ -182,6 +241,7 @@ def job_answer(job: Job, view: TenantView, now: Moment) -> JobAnswer:
         expiration=rfc3339(latest.expires_s if latest else None),
         end_seen=rfc3339(job.end_seen_s),
         last_observed=rfc3339(latest.observed_s if latest and latest.raw_state else None),
+        next_look_in_seconds=None if next_look_s is None else max(0.0, next_look_s - now.monotonic_s),
         outcome=job.outcome,
         messages=_messages(job.result),
         objects=_objects(job.result),
@@ -203,7 +263,7 @@ def state_of(job: Job, view: TenantView, now: Moment) -> str:
 
 def rfc3339(unix_s: float | None) -> str | None:
     """Return a time in UTC, to the millisecond; None where it is not known, or impossible."""
-    if unix_s is None or not 0 <= unix_s < YEAR_9999_S:
+    if unix_s is None or not 0 <= unix_s < _YEAR_9999_S:
         return None
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -6,7 +6,6 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from spexporter.clock import Clock
 from spexporter.domain.errors import (
     NamedElsewhere,
     SpexporterError,
@@ -18,19 +17,12 @@ from spexporter.domain.errors import (
     WatchError,
 )
 from spexporter.domain.job import Job, JobKey, Operation, WatchedJob
-from spexporter.domain.ports import Board, JobDesk
+from spexporter.domain.ports import JobDesk
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
-from spexporter.web.answers import (
-    STATES,
-    JobAnswer,
-    JobsAnswer,
-    TenantsAnswer,
-    job_answer,
-    state_of,
-    tenant_answer,
-)
+from spexporter.web.answers import STATES, JobAnswer, JobsAnswer, TenantsAnswer, state_of
 from spexporter.web.body import parse_job, read_body
+from spexporter.web.known import Known
 from spexporter.web.openapi import document
 from spexporter.web.refusal import ErrorAnswer, Refusal, some, would_be_right
 
@@ -55,12 +47,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Api:
-    """Answers from the board; what is handed in goes to the desk, where `lifecycle` allows it."""
+    """Answers with what is known; what is handed in goes to the desk, where `lifecycle` allows it."""
 
-    def __init__(self, board: Board, desk: JobDesk, clock: Clock, *, lifecycle: bool) -> None:
-        self._board = board
+    def __init__(self, known: Known, desk: JobDesk, *, lifecycle: bool) -> None:
+        self._known = known
         self._desk = desk
-        self._clock = clock
         self._lifecycle = lifecycle
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -73,20 +64,21 @@ class Api:
         router.add_get("/api/v1/openapi.json", _answering(self._openapi))
 
     async def _tenants(self, _request: web.Request) -> web.Response:
-        now = self._now()
-        return _json(200, TenantsAnswer([tenant_answer(view, now) for view in self._board.snapshot()]))
+        now = self._known.now()
+        return _json(200, TenantsAnswer([self._known.tenant(view, now) for view in self._known.views()]))
 
     async def _jobs(self, request: web.Request) -> web.Response:
         """All jobs that fit; a filter may be given several times, and an empty one asks for nothing."""
-        views, now = self._board.snapshot(), self._now()
+        views, now = self._known.views(), self._known.now()
         wanted = _filters(request, [view.tenant for view in views])
-        return _json(200, JobsAnswer([job_answer(job, view, now) for view in views for job in _fit(view, wanted, now)]))
+        fit = [self._known.job(job, view, now) for view in views for job in _fit(view, wanted, now)]
+        return _json(200, JobsAnswer(fit))
 
     async def _job(self, request: web.Request) -> web.Response:
         key = _key(request)
-        view = self._view(key.tenant)
+        view = self._known.view(key.tenant)
         if job := view.state.jobs.get(key):
-            return _json(200, job_answer(job, view, self._now()))
+            return _json(200, self._known.detail(job, view, self._known.now()))
         others = [other for other in view.state.jobs if other.job_id == key.job_id]
         other = next((f"there is one among its {it.operation} jobs" for it in others), "")
         cure = other or would_be_right(key.job_id, _ids(view, key.operation))
@@ -100,7 +92,7 @@ class Api:
         if new:
             log.info("job_handed_in", tenant=key.tenant, operation=key.operation.value, job_id=key.job_id)
         headers = {"Location": f"{JOBS}/{key}"}
-        return _json(201 if new else 200, self._known(watched), headers)
+        return _json(201 if new else 200, self._handed_in(watched), headers)
 
     async def _take_back(self, request: web.Request) -> web.Response:
         self._check_allowed()
@@ -110,25 +102,16 @@ class Api:
         return web.Response(status=204)
 
     async def _openapi(self, _request: web.Request) -> web.Response:
-        return _json(200, document([view.tenant for view in self._board.snapshot()]))
+        return _json(200, document([view.tenant for view in self._known.views()]))
 
     def _check_allowed(self) -> None:
         if not self._lifecycle:
             raise Refusal(403, "handing in jobs is switched off; start the exporter with --web.enable-lifecycle")
 
-    def _known(self, watched: WatchedJob) -> JobAnswer:
+    def _handed_in(self, watched: WatchedJob) -> JobAnswer:
         """Say what is known of a job that was handed in: nothing, if it has left the pages for ever."""
-        view = self._view(watched.key.tenant)
-        return job_answer(view.state.jobs.get(watched.key) or Job(watched), view, self._now())
-
-    def _view(self, tenant: str) -> TenantView:
-        views = {view.tenant: view for view in self._board.snapshot()}
-        if tenant not in views:
-            raise UnknownTenant(tenant, tuple(views))
-        return views[tenant]
-
-    def _now(self) -> Moment:
-        return Moment(self._clock.wall(), self._clock.monotonic())
+        view = self._known.view(watched.key.tenant)
+        return self._known.job(view.state.jobs.get(watched.key) or Job(watched), view, self._known.now())
 
 
 def _answering(handle: Handler) -> Handler:

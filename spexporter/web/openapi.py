@@ -12,7 +12,7 @@ from msgspec import Meta
 from spexporter import __version__
 from spexporter.config.convert import IDENTIFIER_PATTERN
 from spexporter.domain.job import Operation
-from spexporter.web.answers import STATES, JobAnswer, JobsAnswer, TenantsAnswer
+from spexporter.web.answers import STATES, JobAnswer, JobDetailAnswer, JobsAnswer, TenantsAnswer
 from spexporter.web.refusal import ErrorAnswer
 
 _Json = dict[str, Any]
@@ -46,7 +46,8 @@ class JobOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _SCHEMAS = msgspec.json.schema_components(
-    [TenantsAnswer, JobsAnswer, JobAnswer, JobOrder, ErrorAnswer], ref_template="#/components/schemas/{name}"
+    [TenantsAnswer, JobsAnswer, JobAnswer, JobDetailAnswer, JobOrder, ErrorAnswer],
+    ref_template="#/components/schemas/{name}",
 )[1]
 
 _SAID = {
@@ -155,7 +156,7 @@ def _filter(name: str, words: Sequence[str]) -> _Json:
 
 
 _LIST_TENANTS = _operation("listTenants", "All tenants", {200: _content("the tenants, by name", "TenantsAnswer")})
-_GET_JOB = _operation("getJob", "One job", {200: _content("the job", "JobAnswer")}, [404])
+_GET_JOB = _operation("getJob", "One job", {200: _content("the job", "JobDetailAnswer")}, [404])
 _TAKE_BACK_JOB = _operation(
     "takeBackJob",
     "Take back a job that was handed in; needs `--web.enable-lifecycle`",

@@ -19,7 +19,7 @@ from spexporter.web.notices import Notices
 
 _JOBS_NAMED = 3
 _PROBLEMS_NAMED = 10  # of each file: a large one can have thousands, which the log names
-YEAR_9999_S = 253_370_764_800
+_YEAR_9999_S = 253_370_764_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +204,6 @@ def ago(seconds: float) -> str:
 
 
 def _stamp(unix_s: float) -> str:
-    if not 0 <= unix_s < YEAR_9999_S:
+    if not 0 <= unix_s < _YEAR_9999_S:
         return "at an impossible time"
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -91,7 +91,8 @@ async def test_jobs_are_told_as_metrics_tell_them() -> None:
         for job in listed:
             assert page.state(job["id"]) == job["state"]
             assert page.value("spconfig_job_duration_seconds", job_id=job["id"]) == job["elapsed_seconds"]
-            assert (await get(running, f"jobs/acme/{job['operation']}/{job['id']}")).body == job
+            detail = (await get(running, f"jobs/acme/{job['operation']}/{job['id']}")).body
+            assert {name: detail[name] for name in job} == job
         imported, endless = listed[2], listed[1]
         assert imported["messages"] == {
             "SOURCE": {"error": 3, "warning": 1, "info": 0},
@@ -102,6 +103,38 @@ async def test_jobs_are_told_as_metrics_tell_them() -> None:
         assert (imported["created"], imported["completed"]) == ("2027-01-15T08:00:00.000Z", "2027-01-15T08:00:30.000Z")
         assert (endless["state"], endless["ended"], endless["source"]) == ("IN_PROGRESS", False, "config")
         assert [endless[key] for key in ("completed", "end_seen", "messages", "outcome", "trouble")] == [None] * 5
+
+
+async def test_a_single_job_tells_what_is_remembered_of_it() -> None:
+    """When each state was first seen, what the import said, and when the next look is due."""
+    async with world([PLAN], plant=JOBS, defaults=CALM) as running:
+        await running.advance(60)
+        imported, endless = [(await get(running, f"jobs/acme/{path}")).body for path in ("import/i1", "export/endless")]
+        assert [seen["state"] for seen in imported["states_seen"]][-1:] == ["COMPLETE"]
+        assert [seen["state"] for seen in endless["states_seen"]][-1:] == ["IN_PROGRESS"]
+        assert all(seen["seen"] for seen in (*imported["states_seen"], *endless["states_seen"]))
+        assert {name: [len(texts["errors"]), len(texts["warnings"])] for name, texts in imported["texts"].items()} == {
+            "SOURCE": [3, 1]
+        }
+        assert all(texts for texts in imported["texts"]["SOURCE"]["errors"])
+        assert (endless["texts"], imported["next_look_in_seconds"]) == (None, None)
+        assert imported["given"] == endless["given"] == "2027-01-15T08:00:00.000Z"
+        left_s = endless["next_look_in_seconds"]
+        assert 0 < left_s <= 10
+        await running.advance(left_s / 2)
+        assert (await get(running, "jobs/acme/export/endless")).body["next_look_in_seconds"] == pytest.approx(
+            left_s / 2
+        )
+
+
+async def test_the_budget_of_a_tenant_is_told() -> None:
+    """As the metrics tell it: used in the present window, and allowed."""
+    async with world([PLAN], plant=JOBS, defaults=CALM) as running:
+        await running.advance(2)
+        page, (tenant,) = await running.scrape(), (await get(running, "tenants")).body["tenants"]
+        for word, family in (("used", "requests"), ("allowed", "allowed_requests")):
+            assert tenant[f"budget_{word}"] == page.value(f"spexporter_rate_limit_{family}", tenant="acme"), word
+        assert 0 < tenant["budget_used"] <= tenant["budget_allowed"] == 80
 
 
 async def test_tenants_are_told_with_their_troubles() -> None:

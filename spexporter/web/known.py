@@ -1,0 +1,71 @@
+"""What is known of tenants and jobs now, for the API and for the pages for people: both say the same."""
+
+from collections.abc import Sequence
+
+from spexporter.clock import Clock
+from spexporter.domain.chronicle import Chronicle
+from spexporter.domain.errors import UnknownTenant
+from spexporter.domain.job import Job
+from spexporter.domain.ports import Board, Prospects
+from spexporter.domain.tenanttime import Moment
+from spexporter.domain.view import TenantView
+from spexporter.web.answers import (
+    JobAnswer,
+    JobDetailAnswer,
+    TenantAnswer,
+    job_answer,
+    job_detail,
+    tenant_answer,
+)
+
+
+class Known:
+    """Puts together what the board shows, what is to come, and what is remembered; everything from memory."""
+
+    def __init__(self, board: Board, prospects: Prospects, chronicle: Chronicle, clock: Clock) -> None:
+        self._board = board
+        self._prospects = prospects
+        self._chronicle = chronicle
+        self._clock = clock
+
+    def now(self) -> Moment:
+        """Return the present moment, for all that one answer says."""
+        return Moment(self._clock.wall(), self._clock.monotonic())
+
+    def views(self) -> Sequence[TenantView]:
+        """Return all views, ordered by tenant."""
+        return self._board.snapshot()
+
+    def view(self, tenant: str) -> TenantView:
+        """Return the view of one tenant.
+
+        Raises:
+            UnknownTenant: there is none.
+        """
+        views = {view.tenant: view for view in self.views()}
+        if tenant not in views:
+            raise UnknownTenant(tenant, tuple(views))
+        return views[tenant]
+
+    def next_look_s(self, job: Job) -> float | None:
+        """Return when a look at a job is due, monotonic seconds; None where none is queued, or worth anything."""
+        return None if job.settled else self._prospects.next_look_s(job.key)
+
+    def tenant(self, view: TenantView, now: Moment) -> TenantAnswer:
+        """Say what is known of a tenant."""
+        return tenant_answer(view, now, self._prospects.budget(view.tenant))
+
+    def job(self, job: Job, view: TenantView, now: Moment) -> JobAnswer:
+        """Say what is known of one of the view's jobs."""
+        return job_answer(job, view, now, self.next_look_s(job))
+
+    def detail(self, job: Job, view: TenantView, now: Moment) -> JobDetailAnswer:
+        """Say the same, with what is remembered of it."""
+        return job_detail(
+            job,
+            view,
+            now,
+            self.next_look_s(job),
+            states=self._chronicle.states(job.key),
+            texts=self._chronicle.texts(job.key),
+        )
