@@ -38,10 +38,10 @@ from spexporter.web.known import Known
 from spexporter.web.listeners import Place
 from spexporter.web.metrics import MetricsPage
 from spexporter.web.notices import Notices
+from spexporter.web.pages import Pages
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
 from spexporter.web.server import make_app, serving
-from spexporter.web.status import StatusPage
 from spexporter.web.webfile import WebFile
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -218,7 +218,7 @@ class Exporter:
         self.web = make_app(
             MetricsPage(self.board, page, clock),
             Probes(liveness, clock),
-            StatusPage(self.board, notices, clock),
+            Pages(known, notices),
             reload,
             Api(known, self.fleet.desk, lifecycle=lifecycle),
             door=Door(self.web_file),

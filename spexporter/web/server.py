@@ -16,9 +16,9 @@ from spexporter.web.door import Door
 from spexporter.web.entrance import Entrance
 from spexporter.web.listeners import Place, listening
 from spexporter.web.metrics import MetricsPage
+from spexporter.web.pages import Pages
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
-from spexporter.web.status import StatusPage
 from spexporter.web.webfile import WebFile
 
 _LINGER_S = 1.0  # for the rest of a body that was refused: to close at once can destroy the answer on its way
@@ -40,7 +40,7 @@ _library_log.addFilter(_OthersFaults())
 
 
 def make_app(
-    metrics: MetricsPage, probes: Probes, status: StatusPage, reload: Reload, api: Api, *, door: Door
+    metrics: MetricsPage, probes: Probes, pages: Pages, reload: Reload, api: Api, *, door: Door
 ) -> web.Application:
     """Return the application with all routes."""
     app = web.Application(middlewares=[heard])
@@ -52,8 +52,8 @@ def make_app(
     app.router.add_get("/sd", metrics.targets)
     app.router.add_get("/-/healthy", probes.healthy)
     app.router.add_get("/-/ready", probes.ready)
-    app.router.add_get("/", status.handle)
     app.router.add_post("/-/reload", reload.handle)
+    pages.add_to(app.router)
     api.add_to(app.router)
     return app
 

@@ -74,7 +74,7 @@ async def test_tenant_with_a_private_authority_is_down_and_told_of_ca_file(autho
     async with polled(tls=authority.context) as running:
         page, (_, status_page) = await running.scrape(), await running.get("/")
         assert page.value("spconfig_tenant_up", tenant=TENANT) == 0
-        assert f"{TENANT}: down" in status_page
+        assert '<span class="health">down</span>' in status_page
         assert "certificate verify failed" in status_page
         assert "What helps: set ca_file" in status_page
         assert page.value("spexporter_api_errors_total", tenant=TENANT, reason="unreachable")

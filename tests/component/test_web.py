@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import math
+import re
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.exposition.page import BlockPage
 from spexporter.simulator import default_plans
-from spexporter.web.status import ago
+from spexporter.web.words import ago
 from tests.support.world import OPENMETRICS, World, world
 
 PLAN = replace(default_plans(1)[0], name="acme", jobs_at_start=12, starts_per_minute=0.0)
@@ -161,7 +162,7 @@ async def test_healthy_until_a_scheduler_falls_silent() -> None:
 
 
 async def test_the_status_page_needs_nothing_from_elsewhere_and_escapes_what_tenants_say() -> None:
-    """A strict policy, no script, and text stays text."""
+    """A strict policy, only our own script, and text stays text."""
     async with world([PLAN]) as running:
         job = WatchedJob(JobKey("acme", Operation.EXPORT, "<script>alert(1)</script>"))
         await running.exporter.fleet.desk.watch(Source.CONFIG, "acme", [job])
@@ -169,11 +170,16 @@ async def test_the_status_page_needs_nothing_from_elsewhere_and_escapes_what_ten
         _, headers, body = await raw(running, "/")
         html = body.decode()
         assert headers["Content-Type"] == "text/html; charset=utf-8"
-        assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'nonce-")
+        assert headers["Content-Security-Policy"] == (
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+            " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        )
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert "<script" not in html
-        assert "src=" not in html
-        assert "acme: up" in html
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert re.findall(r"<script[^>]*", html) == re.findall(r'<script src="static/page\.js\?[0-9a-f]+" defer', html)
+        assert not re.search(r"(src|href)=.(https?:)?//|style=|\son[a-z]+=", html)
+        assert "<script>" not in html
+        assert '<span class="health">up</span>' in html
         assert "NOT_FOUND" in html
 
 

@@ -1,0 +1,109 @@
+"""What the first page says at a glance: whether all is well, and if not, what is wrong."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from spexporter.domain.job import JobState
+from spexporter.web.answers import TenantAnswer, rfc3339
+from spexporter.web.notices import Notices
+
+TENANTS = 25
+"""How many tenants the first page shows at once, those in trouble first."""
+_PROBLEMS_NAMED = 10  # of each file: a large one can have thousands, which the log names
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class BadFileRow:
+    """One bad file in words."""
+
+    path: str
+    fate: str
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRow:
+    """The configuration in words; times are RFC 3339, `problems` are those of a reload that was refused."""
+
+    in_use_since: str | None
+    reloaded: str | None
+    problems: Sequence[str]
+    bad_files: Sequence[BadFileRow]
+
+    @property
+    def well(self) -> bool:
+        """Whether nobody has anything to mend."""
+        return not self.problems and not self.bad_files
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether all is well, in sentences that only change when something has happened: they are read aloud."""
+
+    well: bool
+    sentences: Sequence[str]
+
+
+def config_row(notices: Notices) -> ConfigRow:
+    """Say how the last reload ended, and which files are bad."""
+    last = notices.reloaded
+    return ConfigRow(
+        in_use_since=rfc3339(notices.in_use_since_s),
+        reloaded=rfc3339(last.at_s) if last else None,
+        problems=_some(last.problems) if last else (),
+        bad_files=[
+            BadFileRow(
+                path=str(file.path),
+                fate="what it said before goes on" if file.kept else "nothing of it is in use",
+                problems=_some([str(problem) for problem in file.problems]),
+            )
+            for file in notices.bad_files
+        ],
+    )
+
+
+def in_trouble(tenant: TenantAnswer) -> bool:
+    """Tell whether a tenant does not answer as it should."""
+    return tenant.up is False or bool(tenant.troubles) or tenant.stale or tenant.breaker != "closed"
+
+
+def by_need(tenants: Iterable[TenantAnswer]) -> list[TenantAnswer]:
+    """Return the tenants with those in trouble first, each by name."""
+    return sorted(tenants, key=lambda tenant: (not in_trouble(tenant), tenant.tenant))
+
+
+def states(tenants: Iterable[TenantAnswer]) -> Counter[str]:
+    """Return how many jobs are in each state."""
+    found: Counter[str] = Counter()
+    for tenant in tenants:
+        for counted in tenant.jobs.values():
+            found.update(counted)
+    return found
+
+
+def verdict(tenants: Sequence[TenantAnswer], config: ConfigRow) -> Verdict:
+    """Say whether all is well, and what is wrong."""
+    troubled = [tenant.tenant for tenant in tenants if in_trouble(tenant)]
+    wrong = [f"{_named(troubled, len(tenants))} in trouble."] if troubled else []
+    if not config.well:
+        wrong.append("Files of the configuration are bad, or its last reload was refused.")
+    failed = states(tenants)[JobState.FAILED]
+    jobs = [f"{failed} job{' has' if failed == 1 else 's have'} failed."] if failed else []
+    untried = sum(tenant.up is None for tenant in tenants)
+    well = (
+        f"Of {len(tenants)} tenants {untried} were not asked yet." if untried else "All is well: every tenant answers."
+    )
+    return Verdict(not wrong, [*(wrong or [well if tenants else "No tenants are configured."]), *jobs])
+
+
+def _named(troubled: Sequence[str], of: int) -> str:
+    more = len(troubled) - _NAMED
+    names = ", ".join(troubled[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(troubled)} of {of} tenants ({names}) {'is' if len(troubled) == 1 else 'are'}"
+
+
+def _some(problems: Sequence[str]) -> Sequence[str]:
+    more = len(problems) - _PROBLEMS_NAMED
+    return [*problems[:_PROBLEMS_NAMED], *([f"and {more} more, which the log names"] if more > 0 else [])]
