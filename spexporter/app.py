@@ -34,6 +34,7 @@ from spexporter.sailpoint import connections
 from spexporter.telemetry import Telemetry
 from spexporter.web.api import Api
 from spexporter.web.door import Door
+from spexporter.web.inside import Inside
 from spexporter.web.known import Known
 from spexporter.web.listeners import Place
 from spexporter.web.metrics import MetricsPage
@@ -65,12 +66,13 @@ async def run(
     signals: Signals,
     web_file: WebFile | None = None,
     lifecycle: bool = False,
+    debug: bool = False,
 ) -> None:
     """Poll all tenants of `config` and serve their metrics, as `web_file` says, until it is asked to stop.
 
     `read` reads the configuration anew; `lifecycle` allows to ask for that over HTTP.
 
-    With `lifecycle`, jobs can be handed in over HTTP.
+    With `lifecycle`, jobs can be handed in over HTTP; with `debug`, its tasks can be seen.
 
     Raises:
         StartError: an address cannot be listened on, or the store cannot be opened.
@@ -88,6 +90,7 @@ async def run(
             web_file=web_file,
             read=read,
             lifecycle=lifecycle,
+            debug=debug,
         ) as exporter,
         asyncio.TaskGroup() as tasks,
     ):
@@ -146,6 +149,7 @@ async def exporting(
     web_file: WebFile | None = None,
     read: Read | None = None,
     lifecycle: bool = False,
+    debug: bool = False,
 ) -> AsyncIterator["Exporter"]:
     """Run an exporter for as long as the block lasts; it closes in reverse: polling first, then the server.
 
@@ -164,6 +168,7 @@ async def exporting(
             web_file=web_file,
             read=read,
             lifecycle=lifecycle,
+            debug=debug,
         )
         try:
             await exporter.files.take_over(config)
@@ -199,6 +204,7 @@ class Exporter:
         web_file: WebFile | None = None,
         read: Read | None = None,
         lifecycle: bool = False,
+        debug: bool = False,
     ) -> None:
         self.urls: Sequence[str] = ()
         self.board = LatestViews(self._page_served)
@@ -215,14 +221,13 @@ class Exporter:
         page = BlockPage(
             telemetry.registry, telemetry.meters, guard=guard, watch=telemetry, created=config.counters.created
         )
-        self.web = make_app(
-            MetricsPage(self.board, page, clock),
-            Probes(liveness, clock),
+        parts = (
             Pages(known, notices),
-            reload,
+            Inside(lambda: self.files.config, debug=debug),
             Api(known, self.fleet.desk, lifecycle=lifecycle),
-            door=Door(self.web_file),
         )
+        metrics = MetricsPage(self.board, page, clock)
+        self.web = make_app(metrics, Probes(liveness, clock), reload, parts, door=Door(self.web_file))
 
     async def _reload(self, read: Read) -> None:
         """Read the configuration and the web configuration anew; a mistake in one leaves the other be.

@@ -75,7 +75,7 @@ class Files:
         """
         async with self._turn:
             try:
-                config = await asyncio.to_thread(read, self._present)
+                config = await asyncio.to_thread(read, self.config)
                 difference = await self._take_over(config)
             except ConfigError as error:
                 self._wrong = error.problems
@@ -114,11 +114,11 @@ class Files:
         At the start and after each change it is read once more: what was written before the first look, or twice within
         one tick of the clock by which a file system dates its files, looks as if nothing had happened.
         """
-        seen, doubt = _signatures(self._present), True
+        seen, doubt = _signatures(self.config), True
         while True:
             await self._clock.wait(asked, self._clock.monotonic() + _LOOK_EVERY_S)
             async with self._turn:
-                now = await asyncio.to_thread(_signatures, self._present)
+                now = await asyncio.to_thread(_signatures, self.config)
             if now == seen and not asked.is_set() and not (doubt and await self._differs(read)):
                 doubt = False
                 continue
@@ -131,13 +131,13 @@ class Files:
             except StoreError:  # the same
                 doubt = False
             # Which files there are may be another question now; one that has changed meanwhile is a change.
-            seen = {path: now.get(path, signature) for path, signature in _signatures(self._present).items()}
+            seen = {path: now.get(path, signature) for path, signature in _signatures(self.config).items()}
 
     async def _differs(self, read: Read) -> bool:
         """Tell whether the files say something else than what is in use, or than what was refused at last."""
         async with self._turn:
             try:
-                return await asyncio.to_thread(read, self._present) != self._present
+                return await asyncio.to_thread(read, self.config) != self.config
             except ConfigError as error:
                 return error.problems != self._wrong
 
@@ -151,8 +151,8 @@ class Files:
             await self._fleet.desk.watch(Source.FILE, tenant, listed_jobs(tenant, looked.jobs[tenant]))
         for tenant in looked.changed_tenants:
             log.info("job_files_changed", tenant=tenant, jobs=len(looked.jobs[tenant]))
-        tenant_files = [file.path for file in self._present.tenant_files]
-        self._tell([*self._present.bad_files, *looked.bad_files])
+        tenant_files = [file.path for file in self.config.tenant_files]
+        self._tell([*self.config.bad_files, *looked.bad_files])
         self._telemetry.watched_files(len({*looked.files, *tenant_files}), len(self._bad))
 
     def _tell(self, bad_files: Iterable[BadFile]) -> None:
@@ -169,7 +169,8 @@ class Files:
         self._notices.watched_files([bad[path] for path in sorted(bad)])
 
     @property
-    def _present(self) -> Config:
+    def config(self) -> Config:
+        """The configuration in use."""
         if self._config is None:
             raise RuntimeError("no configuration was taken over yet")
         return self._config

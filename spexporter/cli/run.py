@@ -63,6 +63,14 @@ def run(
             show_default=False,
         ),
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--web.enable-debug",
+            help="Show whoever reaches the port what the exporter's tasks are doing, at /debug/tasks.",
+            show_default=False,
+        ),
+    ] = False,
     log_level: Annotated[LogLevel, typer.Option("--log.level", help="Log lines of this level and above.")] = (
         LogLevel.INFO
     ),
@@ -78,7 +86,7 @@ def run(
     set_up_logs(log_level, log_format, telemetry.count_log_line)
     read = partial(_read_anew, config_file)
     web_file = WebFile(web_config_file, web_config, SystemClock())
-    loop.run(_until_signal(config, read, telemetry, places, web_file, lifecycle=lifecycle))
+    loop.run(_until_signal(config, read, telemetry, places, web_file, lifecycle=lifecycle, debug=debug))
 
 
 def _places(listen: Sequence[str] | None, *, systemd: bool) -> Sequence[Place]:
@@ -118,6 +126,7 @@ async def _until_signal(
     web_file: WebFile,
     *,
     lifecycle: bool,
+    debug: bool,
 ) -> None:
     await app.run(
         config,
@@ -128,6 +137,7 @@ async def _until_signal(
         web_file=web_file,
         signals=heard_signals(),
         lifecycle=lifecycle,
+        debug=debug,
     )
 
 

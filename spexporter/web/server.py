@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import resource
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from aiohttp import ClientConnectionResetError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from spexporter.web.api import Api, in_json
+from spexporter.web.api import in_json
 from spexporter.web.connection import Runner
 from spexporter.web.crowd import Answered, Crowd, heard, part
 from spexporter.web.door import Door
 from spexporter.web.entrance import Entrance
 from spexporter.web.listeners import Place, listening
 from spexporter.web.metrics import MetricsPage
-from spexporter.web.pages import Pages
 from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
 from spexporter.web.webfile import WebFile
@@ -39,8 +39,16 @@ _library_log = logging.getLogger(__name__)
 _library_log.addFilter(_OthersFaults())
 
 
+class Routes(Protocol):
+    """A part of the application that brings its own routes."""
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the routes."""
+        ...
+
+
 def make_app(
-    metrics: MetricsPage, probes: Probes, pages: Pages, reload: Reload, api: Api, *, door: Door
+    metrics: MetricsPage, probes: Probes, reload: Reload, parts: Iterable[Routes], *, door: Door
 ) -> web.Application:
     """Return the application with all routes."""
     app = web.Application(middlewares=[heard])
@@ -53,8 +61,8 @@ def make_app(
     app.router.add_get("/-/healthy", probes.healthy)
     app.router.add_get("/-/ready", probes.ready)
     app.router.add_post("/-/reload", reload.handle)
-    pages.add_to(app.router)
-    api.add_to(app.router)
+    for each in parts:
+        each.add_to(app.router)
     return app
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.simulator import Fault, default_plans, result_of
@@ -220,3 +221,27 @@ async def test_static_files_are_ours_alone() -> None:
                 assert answer.content_type in {"text/css", "text/javascript"}
         for name in ("nothing.css", "..%2Fpages.py", "%2Fetc%2Fpasswd"):
             assert (await running.get(f"/static/{name}"))[0] == 404
+
+
+async def test_the_configuration_in_use_is_shown_without_its_secrets() -> None:
+    """As YAML, with what is inherited; `world` looks for secrets on every page."""
+    async with world([PLAN, OTHER], defaults=CALM) as running:
+        text = await shown(running, "/config")
+        tenants = yaml.safe_load(text)["tenants"]
+        assert [tenant["name"] for tenant in tenants] == ["acme", "globex"]
+        assert {tenant["client_secret"] for tenant in tenants} == {"<secret>"}
+        assert tenants[0]["poll"] == {"fastest": "5s", "slowest": "1m", "probe": "5m"}
+        assert PLAN.client_id not in text
+
+
+async def test_tasks_are_shown_where_that_is_switched_on() -> None:
+    """Names and places alone: an operator can see what hangs."""
+    async with world([PLAN], debug=True) as running:
+        text = await shown(running, "/debug/tasks")
+        assert re.search(r"^poller [0-9a-f]{12}: run \(.*spexporter/poller/group\.py:\d+\)$", text, re.MULTILINE)
+        assert re.search(r"^job files: watch_job_files \(", text, re.MULTILINE)
+    async with world([PLAN]) as running:
+        assert await running.get("/debug/tasks") == (
+            403,
+            "To see tasks, start the exporter with --web.enable-debug.\n",
+        )

@@ -216,6 +216,7 @@ async def world(
     store: Path | None = None,
     hold_s: float = 0.0,
     lifecycle: bool = False,
+    debug: bool = False,
     hub: bool = False,
     limits: str = "",
     telemetry: CountedTelemetry | None = None,
@@ -265,6 +266,7 @@ async def world(
                 web_file=WebFile(web_config, load_web_config(web_config), host) if web_config else None,
                 read=(lambda _: used) if web_config else None,
                 lifecycle=lifecycle,
+                debug=debug,
             ) as exporter,
         ):
             running = World(
