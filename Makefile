@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format e2e mutants docs tables dashboards requirements clean
+.PHONY: help setup demo test coverage check format e2e mutants docs tables dashboards screenshots requirements clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -44,7 +44,7 @@ format: $(READY) ## Format the code and apply safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus and prometheus-alertmanager
+e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus, prometheus-alertmanager and chromium
 	$(BIN)/python -m pytest tests/e2e -n 2 -p no:cacheprovider
 
 mutants: $(READY) ## Change each Prometheus rule in each way that it can be wrong; their tests must notice (4 min)
@@ -58,6 +58,9 @@ tables: $(READY) ## Write the table of the inspection problem anew
 
 dashboards: $(READY) ## Write Grafana's dashboards anew
 	$(BIN)/python -m scripts.dashboards
+
+screenshots: $(READY) ## Take the pictures of the pages for people anew; needs Debian's chromium
+	$(BIN)/python -m scripts.screenshots
 
 requirements: $(READY) ## Pin anew, with hashes and without download addresses
 	$(PIN) pyproject.toml -o requirements.txt

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from spexporter.domain.job import JobState
 from spexporter.web.answers import TenantAnswer, rfc3339
@@ -40,9 +41,12 @@ class ConfigRow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether all is well, in sentences that only change when something has happened: they are read aloud."""
+    """Whether all is well; jobs that failed are a warning.
 
-    well: bool
+    The sentences only change when something has happened: they are read aloud.
+    """
+
+    level: Literal["well", "warned", "bad"]
     sentences: Sequence[str]
 
 
@@ -91,11 +95,16 @@ def verdict(tenants: Sequence[TenantAnswer], config: ConfigRow) -> Verdict:
         wrong.append("Files of the configuration are bad, or its last reload was refused.")
     failed = states(tenants)[JobState.FAILED]
     jobs = [f"{failed} job{' has' if failed == 1 else 's have'} failed."] if failed else []
-    untried = sum(tenant.up is None for tenant in tenants)
-    well = (
-        f"Of {len(tenants)} tenants {untried} were not asked yet." if untried else "All is well: every tenant answers."
-    )
-    return Verdict(not wrong, [*(wrong or [well if tenants else "No tenants are configured."]), *jobs])
+    level: Literal["well", "warned", "bad"] = "bad" if wrong else "warned" if jobs else "well"
+    return Verdict(level, [*(wrong or [_answering(tenants, level == "well")]), *jobs])
+
+
+def _answering(tenants: Sequence[TenantAnswer], well: bool) -> str:  # noqa: FBT001 (two words of one sentence)
+    if not tenants:
+        return "No tenants are configured."
+    if untried := sum(tenant.up is None for tenant in tenants):
+        return f"Of {len(tenants)} tenants {untried} were not asked yet."
+    return "All is well: every tenant answers." if well else "Every tenant answers."
 
 
 def _named(troubled: Sequence[str], of: int) -> str:

@@ -13,7 +13,7 @@ from spexporter.web.answers import STATES, TenantAnswer, rfc3339
 from spexporter.web.joblist import OPERATIONS, SORTS, Query, select
 from spexporter.web.known import Known
 from spexporter.web.notices import Notices
-from spexporter.web.overview import TENANTS, by_need, config_row, in_trouble, verdict
+from spexporter.web.overview import TENANTS, by_need, config_row, in_trouble, states, verdict
 from spexporter.web.refusal import would_be_right
 from spexporter.web.render import Templates
 from spexporter.web.timeline import timeline
@@ -45,6 +45,7 @@ class Pages:
             "config": config,
             "one_tenant": False,
             "tenants": shown,
+            "counted": {tenant.tenant: dict(sorted(states([tenant]).items())) for tenant in shown},
             "all_tenants": len(tenants),
             "troubles": {tenant.tenant: list(trouble_rows(tenant.troubles)) for tenant in shown},
         }

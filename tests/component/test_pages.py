@@ -197,11 +197,19 @@ async def test_what_tenants_say_is_only_text() -> None:
             assert "49" not in re.findall(r"onerror=alert\(2\)[^<]*", page)[0]
 
 
+async def test_the_verdict_is_that_all_is_well_where_nothing_failed() -> None:
+    """Before anybody was asked it says so, too."""
+    async with world([PLAN, OTHER], plant=JOBS[:2], defaults=CALM) as running:
+        assert "Of 2 tenants 2 were not asked yet." in plain(await shown(running))
+        await running.advance(60)
+        assert "All is well: every tenant answers. Tenants" in plain(await shown(running))
+
+
 async def test_tenants_that_are_away_are_named_with_the_cure() -> None:
     """The verdict says who is in trouble, the row why, and what helps."""
     async with world([PLAN, OTHER], plant=JOBS, defaults=CALM) as running:
         await running.advance(60)
-        assert "All is well: every tenant answers." in plain(await shown(running))
+        assert "Every tenant answers. 1 job has failed." in plain(await shown(running))
         await running.cut_off()
         await running.advance(600)
         page = await shown(running)

@@ -17,7 +17,6 @@ from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.exposition.page import BlockPage
 from spexporter.simulator import default_plans
-from spexporter.web.words import ago
 from tests.support.world import OPENMETRICS, World, world
 
 PLAN = replace(default_plans(1)[0], name="acme", jobs_at_start=12, starts_per_minute=0.0)
@@ -221,11 +220,3 @@ async def test_unknown_paths_are_404(path: str) -> None:
     """Nothing is served that is not documented."""
     async with world([PLAN]) as running:
         assert (await raw(running, path))[0] == 404
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(-3, "0 s ago"), (59.4, "59 s ago"), (60, "1 min ago"), (7300, "2 h ago"), (2e5, "2 d ago")]
-)
-def test_ages_read_as_people_say_them(seconds: float, text: str) -> None:
-    """In the largest whole unit."""
-    assert ago(seconds) == text
