@@ -12,7 +12,7 @@ from spexporter.clock import Pace
 from spexporter.domain.job import ENDED_STATES, Job, JobState, Operation
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
-from spexporter.web.answers import state_of
+from spexporter.web.answers import UNOBSERVED, state_of
 
 ROWS = 100
 """How many jobs one page has."""
@@ -153,7 +153,7 @@ def _first(pair: tuple[float | str, Row]) -> float | str:
 
 
 def _duration(row: Row, now: Moment) -> float | None:
-    is_known = state_of(row.job, row.view, now) in set(JobState)
+    is_known = state_of(row.job, row.view, now) != UNOBSERVED
     return row.view.elapsed_s(row.job, now) if is_known else None
 
 
