@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from spexporter.board import LatestViews
 from spexporter.clock import SystemClock
+from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Change, Group, Terms
@@ -59,6 +60,7 @@ class Fleet:
         self._ledger = MemoryLedger(math.inf)
         self._watchlist = Watchlist()
         self._schedule = Schedule()
+        self._chronicle = Chronicle()
         self._publishers: dict[str, Publisher] = {}
         self._tenants = [f"tenant-{number:05}" for number in range(tenants)]
         self._jobs = jobs
@@ -100,6 +102,7 @@ class Fleet:
                 board=self._board,
                 lease=SoleOwner(),
                 clock=self._clock,
+                chronicle=self._chronicle,
             )
             states = await self._ledger.restore([Terms(tenant)])
             publisher.restore(states[tenant])

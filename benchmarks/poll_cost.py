@@ -28,6 +28,7 @@ import aiohttp
 import structlog
 import trustme
 
+from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.values import replace
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -160,7 +161,7 @@ def polling(jobs: int) -> Callable[[str, float], Awaitable[float]]:
         clock, telemetry, board = SystemClock(), Telemetry(OWN_FAMILIES), LatestViews()
         async with client_session() as http:
             liveness, guard = Liveness(["acme"], clock.monotonic()), Guard(10**9)
-            shared = Shared(MemoryLedger(math.inf), board, http, telemetry, liveness, guard, clock)
+            shared = Shared(MemoryLedger(math.inf), board, http, telemetry, liveness, guard, clock, Chronicle())
             fleet = Fleet(shared)
             await fleet.take_over(_configured(url, jobs))
             async with asyncio.TaskGroup() as tasks:
