@@ -19,6 +19,7 @@ ROWS = 100
 URGENT_FIRST = "urgent"
 _LONGEST_TEXT, _MOST_VALUES = 200, 100
 _UNITS_PER_JOB = 4
+_BAD_STATES = (JobState.FAILED, JobState.NOT_FOUND, JobState.UNKNOWN)
 
 
 class Row(NamedTuple):
@@ -127,21 +128,25 @@ async def select(
 
 
 def needs_attention(job: Job, view: TenantView, now: Moment) -> bool:
-    """Tell whether a person should look at a job: it failed, is stuck, is gone, or cannot be read."""
-    if job.state in {JobState.FAILED, JobState.NOT_FOUND, JobState.UNKNOWN} or (job.result and job.result.errors):
+    """Tell whether a person should look at a job: it failed, had errors, is stuck, is gone, or cannot be read."""
+    if job.state in _BAD_STATES or (job.result and job.result.errors):
         return True
-    if f"{job.key.operation} {job.key.job_id}" in view.health.troubles:
+    if view.health.troubles and f"{job.key.operation} {job.key.job_id}" in view.health.troubles:
         return True
     limit_s = job.watched.max_age_s
     return job.running and limit_s is not None and (view.elapsed_s(job, now) or 0.0) > limit_s
+
+
+def newest_s(job: Job) -> float:
+    """Return when a job ended, by its tenant's clock, or else began (Unix seconds): lists show the newest first."""
+    return job.ended_s or (job.latest.created_s if job.latest else None) or job.given_s or 0.0
 
 
 def _urgency(row: Row, now: Moment) -> float:
     """What needs attention comes first, then what has not ended, then the rest; each with the newest first."""
     job, view = row
     rank = 0 if needs_attention(job, view, now) else 1 if job.state not in ENDED_STATES else 2
-    newest_s = job.end_seen_s or (job.latest.created_s if job.latest else None) or job.given_s or 0.0
-    return rank * _AGES_S - newest_s
+    return rank * _AGES_S - newest_s(job)
 
 
 def _values(given: MultiMapping[str], name: str) -> tuple[str, ...]:

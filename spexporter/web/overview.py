@@ -5,8 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from spexporter.domain.job import JobState
+from spexporter.clock import Pace
+from spexporter.domain.job import Job, JobState
+from spexporter.domain.tenanttime import Moment
+from spexporter.domain.view import TenantView
 from spexporter.web.answers import TenantAnswer, rfc3339
+from spexporter.web.joblist import needs_attention, newest_s
 from spexporter.web.notices import Notices
 
 TENANTS = 25
@@ -40,14 +44,24 @@ class ConfigRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether all is well; jobs that failed are a warning.
+class Attention:
+    """How many jobs a person should look at, how many of these have failed, and which is the `newest` of them."""
 
-    The sentences only change when something has happened: they are read aloud.
+    jobs: int = 0
+    failed: int = 0
+    newest: Job | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether all is well; jobs that need attention are a warning.
+
+    The sentences, and what is said of jobs, only change when something has happened: they are read aloud.
     """
 
     level: Literal["well", "warned", "bad"]
     sentences: Sequence[str]
+    attention: Attention
 
 
 def config_row(notices: Notices) -> ConfigRow:
@@ -87,16 +101,30 @@ def states(tenants: Iterable[TenantAnswer]) -> Counter[str]:
     return found
 
 
-def verdict(tenants: Sequence[TenantAnswer], config: ConfigRow) -> Verdict:
+async def attention(views: Iterable[TenantView], now: Moment) -> Attention:
+    """Find the jobs that a person should look at. Others run meanwhile: there may be many."""
+    pace, jobs, failed = Pace(), 0, 0
+    newest: Job | None = None
+    for view in views:
+        for job in view.state.jobs.values():
+            await pace.did(1)
+            if job.left or not needs_attention(job, view, now):
+                continue
+            jobs += 1
+            failed += job.state is JobState.FAILED
+            if newest is None or newest_s(job) > newest_s(newest):
+                newest = job
+    return Attention(jobs, failed, newest)
+
+
+def verdict(tenants: Sequence[TenantAnswer], config: ConfigRow, attention: Attention) -> Verdict:
     """Say whether all is well, and what is wrong."""
     troubled = [tenant.tenant for tenant in tenants if in_trouble(tenant)]
     wrong = [f"{_named(troubled, len(tenants))} in trouble."] if troubled else []
     if not config.well:
         wrong.append("Files of the configuration are bad, or its last reload was refused.")
-    failed = states(tenants)[JobState.FAILED]
-    jobs = [f"{failed} job{' has' if failed == 1 else 's have'} failed."] if failed else []
-    level: Literal["well", "warned", "bad"] = "bad" if wrong else "warned" if jobs else "well"
-    return Verdict(level, [*(wrong or [_answering(tenants, level == "well")]), *jobs])
+    level: Literal["well", "warned", "bad"] = "bad" if wrong else "warned" if attention.jobs else "well"
+    return Verdict(level, wrong or [_answering(tenants, level == "well")], attention)
 
 
 def _answering(tenants: Sequence[TenantAnswer], well: bool) -> str:  # noqa: FBT001 (two words of one sentence)

@@ -13,7 +13,7 @@ from spexporter.web.answers import STATES, TenantAnswer, rfc3339
 from spexporter.web.joblist import OPERATIONS, SORTS, Query, select
 from spexporter.web.known import Known
 from spexporter.web.notices import Notices
-from spexporter.web.overview import TENANTS, by_need, config_row, in_trouble, states, verdict
+from spexporter.web.overview import TENANTS, attention, by_need, config_row, in_trouble, states, verdict
 from spexporter.web.refusal import would_be_right
 from spexporter.web.render import Templates
 from spexporter.web.timeline import timeline
@@ -41,7 +41,7 @@ class Pages:
         config = config_row(self._notices)
         shown = by_need(tenants)[: None if "tenants" in request.query else TENANTS]
         facts = {
-            "verdict": verdict(tenants, config),
+            "verdict": verdict(tenants, config, await attention(views, now)),
             "config": config,
             "one_tenant": False,
             "tenants": shown,

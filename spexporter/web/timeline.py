@@ -28,7 +28,7 @@ def _events(job: JobDetailAnswer) -> Iterator[Event]:
         (job.completed, "It ended", THEIRS),
         (job.end_seen, f"The exporter saw its end: {job.state}", OURS),
         (job.missing_since, "SailPoint knows no such job from here on", OURS),
-        (job.last_observed, "The exporter saw it last", OURS),
+        (job.last_observed if job.last_observed != job.end_seen else None, "The exporter saw it last", OURS),
     )
     for at, words, clock in facts:
         if at is not None:

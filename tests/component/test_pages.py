@@ -155,6 +155,7 @@ async def test_a_job_says_when_it_is_looked_at_next_and_that_it_is_late() -> Non
         assert re.search(r"Next look (now|in \d+ s)", said)
         assert "(late)" not in said
         await running.advance(90)
+        assert "1 job needs attention: endless of acme (IN_PROGRESS)." in plain(await shown(running))
         said = plain(await shown(running, "/jobs/acme/export/endless"))
         assert "(late)" in said
         assert "Stuck after 2 min" in said
@@ -209,13 +210,29 @@ async def test_tenants_that_are_away_are_named_with_the_cure() -> None:
     """The verdict says who is in trouble, the row why, and what helps."""
     async with world([PLAN, OTHER], plant=JOBS, defaults=CALM) as running:
         await running.advance(60)
-        assert "Every tenant answers. 1 job has failed." in plain(await shown(running))
+        assert "Every tenant answers. 1 job needs attention: nightly promotion of acme (FAILED)." in plain(
+            await shown(running)
+        )
         await running.cut_off()
         await running.advance(600)
         page = await shown(running)
-        assert "2 of 2 tenants (acme, globex) are in trouble. 1 job has failed." in plain(page)
+        assert (
+            "2 of 2 tenants (acme, globex) are in trouble. 1 job needs attention: nightly promotion of acme (FAILED)."
+            in plain(page)
+        )
         assert page.count("What helps: check base_url") >= 2
         assert "What helps: " in await shown(running, "/tenants/acme")
+
+
+async def test_an_import_that_ended_with_errors_does_not_look_well() -> None:
+    """SailPoint calls it COMPLETE all the same."""
+    job = {**ACME, "operation": "import", "job_id": "i", "duration_s": 10.0, "result": RESULT}
+    async with world([PLAN], plant=[job], defaults=CALM) as running:
+        await running.advance(60)
+        page = await shown(running)
+        assert re.search(r"Every tenant answers\. 1 job needs attention: .* of acme \(COMPLETE\)\.", plain(page))
+        assert '<span class="state state-errors">COMPLETE with errors</span>' in page
+        assert ids(await shown(running, "/?state=COMPLETE")) == ["i"]
 
 
 async def test_static_files_are_ours_alone() -> None:

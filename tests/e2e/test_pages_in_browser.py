@@ -75,7 +75,9 @@ async def test_the_verdict_is_read_aloud_when_it_changes() -> None:
     async with shown() as (running, page):
         verdict = page.locator("#verdict")
         await expect(verdict).to_have_role("status")
-        await expect(verdict).to_have_text("Every tenant answers. 1 job has failed.")
+        await expect(verdict).to_have_text(
+            "Every tenant answers. 1 job needs attention: nightly promotion of acme (FAILED)."
+        )
         await running.cut_off()
         await running.advance(120)
         await expect(verdict).to_contain_text(
