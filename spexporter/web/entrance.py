@@ -85,7 +85,8 @@ class Entrance:
                 lambda: visitor, connection, ssl=tls, ssl_handshake_timeout=within_s
             )
         except OSError as error:  # it speaks no TLS, or trusts us not, or we not it
-            self._crowd.refused(peer, error.reason if isinstance(error, ssl.SSLError) else words_of(error))
+            reason = error.reason if isinstance(error, ssl.SSLError) else words_of(error)
+            self._crowd.refused(peer, reason or "it hung up before TLS was agreed on")
 
 
 def _forget(connection: socket.socket, visitor: Visitor, _ended: asyncio.Task[None]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from spexporter.web import crowd, server
 from spexporter.web.crowd import PATIENCE, Stage, names_of
+from tests.support.eventually import eventually
 from tests.support.papers import papers
 from tests.support.world import World, world
 
@@ -162,6 +163,25 @@ async def test_who_never_agrees_on_tls_is_cut(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}")
     async with world(config=CONFIG, web_config=tmp_path / "web.yaml") as running, client(running, b"\x16") as silent:
         assert await silent.is_cut()
+
+
+async def test_who_hangs_up_in_the_middle_of_tls_is_told_of_with_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a scraper does that does not trust our certificate: neither the event loop nor TLS has words for it."""
+    papers(tmp_path, "server")
+    (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}")
+    async with world(config=CONFIG, web_config=tmp_path / "web.yaml") as running:
+        address = urlsplit(running.url)
+        with pytest.raises(ssl.SSLError):
+            await asyncio.open_connection(address.hostname, address.port, ssl=ssl.create_default_context())
+
+        async def told() -> bool:
+            said.append(capsys.readouterr().err)
+            return "event=connection_refused peer=127.0.0.1 reason=" in "".join(said)
+
+        said: list[str] = []
+        assert await eventually(told, "the reason", within_s=10)
 
 
 async def test_end_waits_for_nobody_who_says_nothing(tmp_path: Path) -> None:
