@@ -203,5 +203,5 @@ async def test_hostile_words_run_nowhere_and_are_read_as_they_are() -> None:
                 await asyncio.sleep(UPDATED_WITHIN_MS / 1000)  # the script has shown the page anew
                 assert await page.locator("img, td script, main script, a[href^=javascript]").count() == 0
         async with opened(browser, f"{running.url}/?operation=export&state=NOT_FOUND") as page:
-            await page.get_by_role("link", name=HOSTILE[:20]).click()
+            await page.locator("#job-list").get_by_role("link", name=HOSTILE[:20]).click()
             await expect(page.get_by_text(odd, exact=False).first).to_be_visible()
