@@ -278,7 +278,7 @@ async def test_json_and_the_page_for_people_say_what_the_lists_tell() -> None:
         assert tenant["drafts_pending"] == 1
         assert tenant["drafts_oldest_pending"] is not None
         assert tenant["credential_expiration"] is not None
-        assert "; 1 drafts wait</td>" in (await running.get("/"))[1]
+        assert "; 1 draft waits</td>" in (await running.get("/"))[1]
         page = (await running.get("/tenants/acme"))[1]
         assert "<dt>Drafts that wait</dt><dd>1, the first since <time" in page
         assert "<dt>Credential ends</dt><dd><time" in page

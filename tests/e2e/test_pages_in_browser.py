@@ -177,6 +177,21 @@ async def test_axe_finds_no_violation(scheme: Literal["light", "dark"], width: i
                 async with opened(browser, running.url + path, color_scheme=scheme, viewport=viewport) as page:
                     found = await Axe().run(page)
                     assert found.violations_count == 0, found.generate_report()
+
+
+async def test_no_page_is_wider_than_its_window() -> None:
+    """On phones, tablets, small desks and large ones, with troubles that have many words."""
+    plans = [replace(plan, jobs_at_start=6) for plan in default_plans(3)]
+    async with world(plans) as running, chromium() as browser:
+        await running.hand_over()
+        await running.advance(120)
+        running.simulator.rotate_secret(plans[1].name, "another-planted-secret")
+        running.simulator.afflict(plans[2].name, Fault("status", status=500))
+        await running.advance(600)
+        for path in ("/", f"/tenants/{plans[2].name}"):
+            async with opened(browser, running.url + path) as page:
+                for width in (320, 390, 768, 1024, 1025, 1100, 1280, 1920):
+                    await page.set_viewport_size({"width": width, "height": 800})
                     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
                     assert await page.evaluate(overflow) <= 0, (path, width)
 
