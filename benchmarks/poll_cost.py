@@ -193,7 +193,7 @@ async def looking(url: str, for_s: float) -> float:
         clock = SystemClock()
         telemetry, liveness, guard = Telemetry(OWN_FAMILIES), Liveness(["acme"], clock.monotonic()), Guard(10**9)
         board = LatestViews()
-        fleet = Fleet(Shared(MemoryLedger(math.inf), board, http, telemetry, liveness, guard, clock))
+        fleet = Fleet(Shared(MemoryLedger(math.inf), board, http, telemetry, liveness, guard, clock, Chronicle()))
         await fleet.take_over(_configured(url, 100))
         (poller,) = fleet._pollers.values()  # noqa: SLF001 - of the one tenant
         (tenant,) = poller._tenants.values()  # noqa: SLF001
