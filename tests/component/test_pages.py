@@ -126,6 +126,18 @@ async def test_a_tenant_has_a_page() -> None:
         assert "globex" not in page
 
 
+async def test_an_expired_token_is_no_trouble_where_the_tenant_answers() -> None:
+    """The next request gets a new one; where that fails it says since when there is none."""
+    async with world([replace(PLAN, token_lifetime_s=60)], defaults=CALM) as running:
+        await running.advance(30)
+        assert "Token expires in 30 s" in plain(await shown(running, "/tenants/acme"))
+        await running.advance(40)
+        assert "Token expires renewed when needed" in plain(await shown(running, "/tenants/acme"))
+        running.simulator.rotate_secret("acme", "another-planted-secret")
+        await running.advance(600)
+        assert re.search(r"Token expires expired \d+ min ago", plain(await shown(running, "/tenants/acme")))
+
+
 async def test_a_failed_import_has_a_page_with_its_story_and_its_messages() -> None:
     """Each state when it was first seen, the end by either clock, and SailPoint's own words."""
     async with world([PLAN], plant=JOBS[:3], defaults=CALM) as running:

@@ -190,7 +190,7 @@ async def test_no_page_is_wider_than_its_window() -> None:
         await running.advance(600)
         for path in ("/", f"/tenants/{plans[2].name}"):
             async with opened(browser, running.url + path) as page:
-                for width in (320, 390, 768, 1024, 1025, 1100, 1280, 1920):
+                for width in (320, 390, 768, 1024, 1025, 1100, 1249, 1280, 1920):
                     await page.set_viewport_size({"width": width, "height": 800})
                     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
                     assert await page.evaluate(overflow) <= 0, (path, width)
