@@ -28,49 +28,56 @@ _LISTEN = "--web.listen-address"
 _DEFAULT_ADDRESS = ":9977"
 
 
+_Listen = Annotated[
+    list[str] | None,
+    typer.Option(
+        _LISTEN,
+        help="Address to serve on, such as :9977, 127.0.0.1:9977 or unix:/run/spexporter.sock; may be repeated.",
+        show_default=_DEFAULT_ADDRESS,
+    ),
+]
+_Systemd = Annotated[
+    bool,
+    typer.Option(
+        "--web.systemd-socket",
+        help="Serve on the sockets that systemd hands over (a .socket unit) instead.",
+        show_default=False,
+    ),
+]
+_WebConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--web.config.file",
+        help="TLS, headers and users with passwords, in the format of Prometheus' exporter-toolkit.",
+        show_default=False,
+    ),
+]
+_Lifecycle = Annotated[
+    bool,
+    typer.Option(
+        "--web.enable-lifecycle",
+        help="Let whoever reaches the port reload, hand in jobs and take them back, over HTTP.",
+        show_default=False,
+    ),
+]
+_Debug = Annotated[
+    bool,
+    typer.Option(
+        "--web.enable-debug",
+        help="Show whoever reaches the port what the exporter's tasks are doing, at /debug/tasks.",
+        show_default=False,
+    ),
+]
+
+
 def run(
     *,
     config_file: Annotated[Path, typer.Option("--config.file", help="The configuration file.")],
-    listen: Annotated[
-        list[str] | None,
-        typer.Option(
-            _LISTEN,
-            help="Address to serve on, such as :9977, 127.0.0.1:9977 or unix:/run/spexporter.sock; may be repeated.",
-            show_default=_DEFAULT_ADDRESS,
-        ),
-    ] = None,
-    systemd: Annotated[
-        bool,
-        typer.Option(
-            "--web.systemd-socket",
-            help="Serve on the sockets that systemd hands over (a .socket unit) instead.",
-            show_default=False,
-        ),
-    ] = False,
-    web_config_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--web.config.file",
-            help="TLS, headers and users with passwords, in the format of Prometheus' exporter-toolkit.",
-            show_default=False,
-        ),
-    ] = None,
-    lifecycle: Annotated[
-        bool,
-        typer.Option(
-            "--web.enable-lifecycle",
-            help="Let whoever reaches the port reload, hand in jobs and take them back, over HTTP.",
-            show_default=False,
-        ),
-    ] = False,
-    debug: Annotated[
-        bool,
-        typer.Option(
-            "--web.enable-debug",
-            help="Show whoever reaches the port what the exporter's tasks are doing, at /debug/tasks.",
-            show_default=False,
-        ),
-    ] = False,
+    listen: _Listen = None,
+    systemd: _Systemd = False,
+    web_config_file: _WebConfigFile = None,
+    lifecycle: _Lifecycle = False,
+    debug: _Debug = False,
     log_level: Annotated[LogLevel, typer.Option("--log.level", help="Log lines of this level and above.")] = (
         LogLevel.INFO
     ),
