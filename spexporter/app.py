@@ -49,6 +49,19 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """Where pages are served, how, as `web_file` says, and what they allow.
+
+    With `lifecycle`, reloads can be asked for and jobs handed in over HTTP; with `debug`, tasks can be seen.
+    """
+
+    places: Sequence[Place]
+    web_file: WebFile | None = None
+    lifecycle: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Signals:
     """What is asked of a running exporter from outside: to end, and to read its configuration anew."""
 
@@ -57,22 +70,11 @@ class Signals:
 
 
 async def run(
-    config: Config,
-    read: Read,
-    *,
-    telemetry: Telemetry,
-    clock: Clock,
-    listen: Sequence[Place],
-    signals: Signals,
-    web_file: WebFile | None = None,
-    lifecycle: bool = False,
-    debug: bool = False,
+    config: Config, read: Read, *, telemetry: Telemetry, clock: Clock, service: Service, signals: Signals
 ) -> None:
-    """Poll all tenants of `config` and serve their metrics, as `web_file` says, until it is asked to stop.
+    """Poll all tenants of `config` and serve their metrics until it is asked to stop.
 
-    `read` reads the configuration anew; `lifecycle` allows to ask for that over HTTP.
-
-    With `lifecycle`, jobs can be handed in over HTTP; with `debug`, its tasks can be seen.
+    `read` reads the configuration anew.
 
     Raises:
         StartError: an address cannot be listened on, or the store cannot be opened.
@@ -81,16 +83,7 @@ async def run(
         opened_ledger(config.store, clock, telemetry) as ledger,
         client_session() as http,
         exporting(
-            config,
-            ledger=ledger,
-            http=http,
-            telemetry=telemetry,
-            clock=clock,
-            listen=listen,
-            web_file=web_file,
-            read=read,
-            lifecycle=lifecycle,
-            debug=debug,
+            config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, service=service, read=read
         ) as exporter,
         asyncio.TaskGroup() as tasks,
     ):
@@ -145,11 +138,8 @@ async def exporting(
     http: aiohttp.ClientSession,
     telemetry: Telemetry,
     clock: Clock,
-    listen: Sequence[Place],
-    web_file: WebFile | None = None,
+    service: Service,
     read: Read | None = None,
-    lifecycle: bool = False,
-    debug: bool = False,
 ) -> AsyncIterator["Exporter"]:
     """Run an exporter for as long as the block lasts; it closes in reverse: polling first, then the server.
 
@@ -160,22 +150,14 @@ async def exporting(
     """
     async with AsyncExitStack() as stack:
         exporter = Exporter(
-            config,
-            ledger=ledger,
-            http=http,
-            telemetry=telemetry,
-            clock=clock,
-            web_file=web_file,
-            read=read,
-            lifecycle=lifecycle,
-            debug=debug,
+            config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, service=service, read=read
         )
         try:
             await exporter.files.take_over(config)
         except StoreError as error:
             raise _cannot_start(error) from error
         stack.push_async_callback(exporter.fleet.leave)
-        exporter.urls = await stack.enter_async_context(serving(exporter.web, listen, exporter.web_file))
+        exporter.urls = await stack.enter_async_context(serving(exporter.web, service.places, exporter.web_file))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         exporter.fleet.run(tasks)
         watching = [
@@ -201,10 +183,8 @@ class Exporter:
         http: aiohttp.ClientSession,
         telemetry: Telemetry,
         clock: Clock,
-        web_file: WebFile | None = None,
+        service: Service,
         read: Read | None = None,
-        lifecycle: bool = False,
-        debug: bool = False,
     ) -> None:
         self.urls: Sequence[str] = ()
         self.board = LatestViews(self._page_served)
@@ -216,15 +196,15 @@ class Exporter:
         known = Known(self.board, self.fleet, chronicle, clock)
         notices = Notices()
         self.files = Files(self.fleet, telemetry, notices, clock)
-        self.web_file = web_file or WebFile(None, WebConfig(), clock)
-        reload = Reload(partial(self._reload, read) if read and lifecycle else None)
+        self.web_file = service.web_file or WebFile(None, WebConfig(), clock)
+        reload = Reload(partial(self._reload, read) if read and service.lifecycle else None)
         page = BlockPage(
             telemetry.registry, telemetry.meters, guard=guard, watch=telemetry, created=config.counters.created
         )
         parts = (
             Pages(known, notices),
-            Inside(lambda: self.files.config, debug=debug),
-            Api(known, self.fleet.desk, lifecycle=lifecycle),
+            Inside(lambda: self.files.config, debug=service.debug),
+            Api(known, self.fleet.desk, lifecycle=service.lifecycle),
         )
         metrics = MetricsPage(self.board, page, clock)
         self.web = make_app(metrics, Probes(liveness, clock), reload, parts, door=Door(self.web_file))

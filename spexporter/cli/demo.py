@@ -68,7 +68,9 @@ async def _demonstrate(simulator: Simulator, telemetry: Telemetry, listen: Addre
         ledger = await stack.enter_async_context(app.opened_ledger(config.store, clock, telemetry))
         http = await stack.enter_async_context(app.client_session())
         exporter = await stack.enter_async_context(
-            app.exporting(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, listen=[listen])
+            app.exporting(
+                config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, service=app.Service([listen])
+            )
         )
         typer.echo(_welcome(exporter.urls[0], tenants_url))
         while not await clock.wait(stop, clock.monotonic() + _NEW_JOBS_EVERY_S):

@@ -93,7 +93,8 @@ def run(
     set_up_logs(log_level, log_format, telemetry.count_log_line)
     read = partial(_read_anew, config_file)
     web_file = WebFile(web_config_file, web_config, SystemClock())
-    loop.run(_until_signal(config, read, telemetry, places, web_file, lifecycle=lifecycle, debug=debug))
+    service = app.Service(places, web_file, lifecycle=lifecycle, debug=debug)
+    loop.run(_until_signal(config, read, telemetry, service))
 
 
 def _places(listen: Sequence[str] | None, *, systemd: bool) -> Sequence[Place]:
@@ -125,27 +126,8 @@ def _read_anew(config_file: Path, present: Config) -> Config:
     return load(config_file, os.environ, present)
 
 
-async def _until_signal(
-    config: Config,
-    read: Read,
-    telemetry: Telemetry,
-    places: Sequence[Place],
-    web_file: WebFile,
-    *,
-    lifecycle: bool,
-    debug: bool,
-) -> None:
-    await app.run(
-        config,
-        read,
-        telemetry=telemetry,
-        clock=SystemClock(),
-        listen=places,
-        web_file=web_file,
-        signals=heard_signals(),
-        lifecycle=lifecycle,
-        debug=debug,
-    )
+async def _until_signal(config: Config, read: Read, telemetry: Telemetry, service: app.Service) -> None:
+    await app.run(config, read, telemetry=telemetry, clock=SystemClock(), service=service, signals=heard_signals())
 
 
 def heard_signals() -> app.Signals:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from spexporter.app import client_session, exporting, opened_ledger
+from spexporter.app import Service, client_session, exporting, opened_ledger
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.config import load
@@ -99,7 +99,7 @@ class Site:
         async with (
             opened_ledger(config.store, clock, telemetry) as ledger,
             client_session() as http,
-            exporting(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, listen=listen),
+            exporting(config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, service=Service(listen)),
         ):
             yield
 

@@ -15,7 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from spexporter.app import Exporter, client_session, exporting, opened_ledger
+from spexporter.app import Exporter, Service, client_session, exporting, opened_ledger
 from spexporter.config import Config, load
 from spexporter.config.values import Counters, Store
 from spexporter.config.webconfig import load_web_config
@@ -253,6 +253,7 @@ async def world(
         used = replace(
             read, store=Store(store, read.store.remember_counted_s), counters=Counters(hold_s, read.counters.created)
         )
+        web_file = WebFile(web_config, load_web_config(web_config), host) if web_config else None
         async with (
             opened_ledger(used.store, host, telemetry) as ledger,
             client_session(trace_configs=[telemetry.trace()]) as http,
@@ -262,11 +263,8 @@ async def world(
                 http=http,
                 telemetry=telemetry,
                 clock=host,
-                listen=listen,
-                web_file=WebFile(web_config, load_web_config(web_config), host) if web_config else None,
+                service=Service(listen, web_file, lifecycle=lifecycle, debug=debug),
                 read=(lambda _: used) if web_config else None,
-                lifecycle=lifecycle,
-                debug=debug,
             ) as exporter,
         ):
             running = World(
