@@ -10,7 +10,7 @@ from spexporter.domain.job import Job, JobKey, JobState
 from spexporter.domain.result import Texts
 
 _MOST_JOBS, _MOST_CHANGES = 10_000, 12
-_MOST_TEXTS = 1_000
+_MOST_TEXTS = 10_000  # at most 500 characters each
 
 
 class Seen(NamedTuple):

@@ -10,7 +10,7 @@ from spexporter.domain.result import Texts
 from spexporter.sailpoint.fields import Unreadable, one_line
 from spexporter.sailpoint.pieces import Pieces
 
-MOST_TEXTS, LONGEST_TEXT = 200, 500
+MOST_TEXTS, LONGEST_TEXT = 1_000, 500
 """How many texts one import may leave, and how many characters each."""
 _PIECE, _UNITS = 4 * 1024, 250  # a piece takes about 0.25 ms
 _NO_JSON = (ijson.JSONError, ValueError, ArithmeticError, SystemError, Unreadable)
