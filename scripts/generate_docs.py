@@ -182,6 +182,10 @@ _CLI_HEAD = """\
 `spexporter --version` prints the version. An address without a host, such as `:9977`, means all addresses of this
 machine; `run` serves there unless told otherwise.
 
+Each option may be in the environment instead, under its own name: `--web.listen-address` is
+`SPEXPORTER_WEB_LISTEN_ADDRESS`, several values with spaces between; `--web.enable-lifecycle` is
+`SPEXPORTER_WEB_ENABLE_LIFECYCLE`, `true` or `false`. An empty variable is none, and the command line wins.
+
 | exit status | means |
 |---|---|
 | 0 | done as asked; for `run`, `demo` and `simulate`: ended by SIGTERM or SIGINT |

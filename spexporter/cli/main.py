@@ -7,6 +7,7 @@ import typer
 from spexporter import __version__
 from spexporter.cli.check import check
 from spexporter.cli.demo import demo
+from spexporter.cli.environment import FromEnvironment
 from spexporter.cli.healthcheck import healthcheck
 from spexporter.cli.run import run
 from spexporter.cli.schema import schema
@@ -17,6 +18,7 @@ from spexporter.cli.wait import wait
 from spexporter.domain.errors import ConfigError, SpexporterError
 
 app = typer.Typer(
+    cls=FromEnvironment,
     help="Prometheus exporter for the configuration jobs (SP-Config) of SailPoint Identity Security Cloud.",
     no_args_is_help=True,
     add_completion=False,

@@ -10,6 +10,7 @@ import typer
 
 from spexporter.cli import loop, show
 from spexporter.cli.ending import tell
+from spexporter.cli.environment import from_environment
 from spexporter.cli.exporters import HttpConfigOption, access_of, exporter_url, parsed, talking, tenant_name
 from spexporter.cli.progress import display
 from spexporter.cli.visits import visiting
@@ -33,6 +34,7 @@ class WaitOperation(StrEnum):
 
 
 def wait(
+    ctx: typer.Context,
     *,
     tenant: Annotated[str, typer.Argument(help="The tenant's name in the configuration.")],
     operation: Annotated[WaitOperation, typer.Argument(help="What the job does.")],
@@ -63,10 +65,22 @@ def wait(
     """
     timeout_s = parsed(convert.duration, timeout, "--timeout")
     key = JobKey(tenant, Operation(operation.value), parsed(convert.identifier, job_id, "JOB_ID"))
+    config_file, url, http_config = _outweighed(ctx, config_file, url, http_config)
     follow = _way(config_file, url, http_config, tenant)
     watched, clock = WatchedJob(key), SystemClock()
     followed = loop.run(_shown(follow, watched, timeout_s, clock, output))
     raise typer.Exit(tell(followed, timeout, output))
+
+
+def _outweighed(
+    ctx: typer.Context, config_file: Path | None, url: str | None, http_config: Path | None
+) -> tuple[Path | None, str | None, Path | None]:
+    """Leave out what the environment says for other commands, where the command line names the other way."""
+    if config_file and url and from_environment(ctx, "url") != from_environment(ctx, "config_file"):
+        config_file, url = (config_file, None) if from_environment(ctx, "url") else (None, url)
+    if config_file and not url and from_environment(ctx, "http_config"):
+        http_config = None
+    return config_file, url, http_config
 
 
 def _way(config_file: Path | None, url: str | None, http_config: Path | None, tenant: str) -> _Follow:
