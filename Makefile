@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+IMAGES := build/images
 # Each is touched when its step is done, so that an interrupted one is done again.
 TOOLS := $(VENV)/tools
 READY := $(VENV)/ready
 PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format e2e mutants docs tables dashboards screenshots requirements clean
+.PHONY: help setup demo test coverage check format e2e image mutants docs tables dashboards screenshots requirements clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -44,8 +45,15 @@ format: $(READY) ## Format the code and apply safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-e2e: $(READY) ## Slow end-to-end tests; need Debian's prometheus, prometheus-alertmanager and chromium
+e2e: $(READY) image ## Slow end-to-end tests; .ci/run says which programs they need and installs them
 	$(BIN)/python -m pytest tests/e2e -n 2 -p no:cacheprovider
+
+image: $(IMAGES)/built ## Build the image with buildah, without a registry; needs root
+
+$(IMAGES)/built: Dockerfile .dockerignore pyproject.toml requirements.txt requirements-build.txt $(wildcard scripts/make-*image) \
+		$(shell find spexporter -type f -not -name '*.pyc')
+	scripts/make-image $(CURDIR)/$(IMAGES) localhost/spexporter
+	@touch $@
 
 mutants: $(READY) ## Change each Prometheus rule in each way that it can be wrong; their tests must notice (4 min)
 	$(BIN)/python scripts/mutate_rules.py $(ARGS)
@@ -69,4 +77,4 @@ requirements: $(READY) ## Pin anew, with hashes and without download addresses
 		| $(PIN) - -o requirements-build.txt
 
 clean: ## Remove the virtual environment and all caches
-	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
