@@ -31,6 +31,7 @@ from spexporter.fleet import Fleet, Shared
 from spexporter.ledger import sql
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.sailpoint import connections
+from spexporter.supervisor import Supervisor
 from spexporter.telemetry import Telemetry
 from spexporter.web.api import Api
 from spexporter.web.door import Door
@@ -70,11 +71,18 @@ class Signals:
 
 
 async def run(
-    config: Config, read: Read, *, telemetry: Telemetry, clock: Clock, service: Service, signals: Signals
+    config: Config,
+    read: Read,
+    *,
+    telemetry: Telemetry,
+    clock: Clock,
+    service: Service,
+    signals: Signals,
+    supervisor: Supervisor,
 ) -> None:
     """Poll all tenants of `config` and serve their metrics until it is asked to stop.
 
-    `read` reads the configuration anew.
+    `read` reads the configuration anew. `supervisor` hears how we do.
 
     Raises:
         StartError: an address cannot be listened on, or the store cannot be opened.
@@ -83,18 +91,29 @@ async def run(
         opened_ledger(config.store, clock, telemetry) as ledger,
         client_session() as http,
         exporting(
-            config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, service=service, read=read
+            config,
+            ledger=ledger,
+            http=http,
+            telemetry=telemetry,
+            clock=clock,
+            service=service,
+            read=read,
+            supervisor=supervisor,
         ) as exporter,
         asyncio.TaskGroup() as tasks,
     ):
         watching = tasks.create_task(exporter.files.watch_configuration(read, signals.reload), name="configuration")
+        alive = tasks.create_task(supervisor.watch(exporter.liveness.silence_s), name="watchdog")
         spare_collections()
+        supervisor.up(f"serving {', '.join(exporter.urls)}")
         log.info(
             "started", version=__version__, urls=exporter.urls, tenants=len(config.tenants), event_loop=_loop_name()
         )
         await signals.stop.wait()
         log.info("stopping")
-        watching.cancel()
+        supervisor.stopping()
+        for task in (watching, alive):
+            task.cancel()
 
 
 def _loop_name() -> str:
@@ -140,6 +159,7 @@ async def exporting(
     clock: Clock,
     service: Service,
     read: Read | None = None,
+    supervisor: Supervisor | None = None,
 ) -> AsyncIterator["Exporter"]:
     """Run an exporter for as long as the block lasts; it closes in reverse: polling first, then the server.
 
@@ -150,7 +170,14 @@ async def exporting(
     """
     async with AsyncExitStack() as stack:
         exporter = Exporter(
-            config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, service=service, read=read
+            config,
+            ledger=ledger,
+            http=http,
+            telemetry=telemetry,
+            clock=clock,
+            service=service,
+            read=read,
+            supervisor=supervisor,
         )
         try:
             await exporter.files.take_over(config)
@@ -185,17 +212,18 @@ class Exporter:
         clock: Clock,
         service: Service,
         read: Read | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.urls: Sequence[str] = ()
         self.board = LatestViews(self._page_served)
-        liveness = Liveness([tenant.name for tenant in config.tenants], clock.monotonic())
+        self.liveness = liveness = Liveness([tenant.name for tenant in config.tenants], clock.monotonic())
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         guard = Guard(config.limits.max_series)
         chronicle = Chronicle()
         self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock, chronicle))
         known = Known(self.board, self.fleet, chronicle, clock)
         notices = Notices()
-        self.files = Files(self.fleet, telemetry, notices, clock)
+        self.files = Files(self.fleet, telemetry, notices, clock, supervisor)
         self.web_file = service.web_file or WebFile(None, WebConfig(), clock)
         reload = Reload(partial(self._reload, read) if read and service.lifecycle else None)
         page = BlockPage(

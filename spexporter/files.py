@@ -15,6 +15,7 @@ from spexporter.config.values import BadFile, Config
 from spexporter.domain.errors import ConfigError, Problem, StoreError
 from spexporter.domain.job import Source
 from spexporter.fleet import Difference, Fleet
+from spexporter.supervisor import Supervisor
 from spexporter.telemetry import Telemetry
 from spexporter.watch.files import JobFiles, listed_jobs
 from spexporter.web.notices import Notices
@@ -28,11 +29,14 @@ Read = Callable[[Config], Config]
 class Files:
     """Keeps the fleet as the files say, in the configuration in use and beside it."""
 
-    def __init__(self, fleet: Fleet, telemetry: Telemetry, notices: Notices, clock: Clock) -> None:
+    def __init__(
+        self, fleet: Fleet, telemetry: Telemetry, notices: Notices, clock: Clock, supervisor: Supervisor | None = None
+    ) -> None:
         self._fleet = fleet
         self._telemetry = telemetry
         self._notices = notices
         self._clock = clock
+        self._supervisor = supervisor or Supervisor(clock)
         self._job_files = JobFiles({}, partial(parse_jobs, environ=os.environ))
         self._config: Config | None = None
         self._bad: Mapping[Path, BadFile] = {}
@@ -74,16 +78,8 @@ class Files:
             StoreError: what is known of a new tenant cannot be read; the present one goes on.
         """
         async with self._turn:
-            try:
-                config = await asyncio.to_thread(read, self.config)
-                difference = await self._take_over(config)
-            except ConfigError as error:
-                self._wrong = error.problems
-                self._refused([str(problem) for problem in error.problems])
-                raise
-            except StoreError as error:
-                self._refused([error.message])
-                raise
+            with self._supervisor.reloading():
+                config, difference = await self._read_and_taken_over(read)
             self._wrong = ()
         self._notices.config_reloaded(self._clock.wall())
         log.info(
@@ -94,6 +90,18 @@ class Files:
             changed=list(difference.changed),
         )
         return difference
+
+    async def _read_and_taken_over(self, read: Read) -> tuple[Config, Difference]:
+        try:
+            config = await asyncio.to_thread(read, self.config)
+            return config, await self._take_over(config)
+        except ConfigError as error:
+            self._wrong = error.problems
+            self._refused([str(problem) for problem in error.problems])
+            raise
+        except StoreError as error:
+            self._refused([error.message])
+            raise
 
     def _refused(self, problems: Sequence[str]) -> None:
         self._telemetry.config_refused()

@@ -1,6 +1,7 @@
 """`spexporter run`: the daemon."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from spexporter.domain.errors import ConfigError, Problem
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.files import Read
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
+from spexporter.supervisor import Supervisor
 from spexporter.telemetry import Telemetry
 from spexporter.web.listeners import Place, handed_over
 from spexporter.web.webfile import WebFile
@@ -94,6 +96,8 @@ def run(
     read = partial(_read_anew, config_file)
     web_file = WebFile(web_config_file, web_config, SystemClock())
     service = app.Service(places, web_file, lifecycle=lifecycle, debug=debug)
+    # A watchdog ends us by SIGABRT: the log then says where every thread stood.
+    faulthandler.enable()
     loop.run(_until_signal(config, read, telemetry, service))
 
 
@@ -127,7 +131,16 @@ def _read_anew(config_file: Path, present: Config) -> Config:
 
 
 async def _until_signal(config: Config, read: Read, telemetry: Telemetry, service: app.Service) -> None:
-    await app.run(config, read, telemetry=telemetry, clock=SystemClock(), service=service, signals=heard_signals())
+    clock = SystemClock()
+    await app.run(
+        config,
+        read,
+        telemetry=telemetry,
+        clock=clock,
+        service=service,
+        signals=heard_signals(),
+        supervisor=Supervisor.named_by(os.environ, clock),
+    )
 
 
 def heard_signals() -> app.Signals:

@@ -17,11 +17,12 @@ from spexporter.config.webmodel import HttpServerSection, WebSection
 from tests.support.modules import ROOT, read_modules
 from tests.support.papers import papers
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "grafana" / "README.md"])
+FOLDERS = (".", "docs", "grafana", "deploy/systemd")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
 LEVELS = {"exception": "error", "log": "any"}
 
-every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 def code(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ PACKAGE = "spexporter"
 RINGS = (
     {"domain"},
     {"clock", "config"},
-    {"sailpoint", "watch", "ledger", "board", "exposition", "telemetry", "turns"},
+    {"sailpoint", "watch", "ledger", "board", "exposition", "telemetry", "supervisor", "turns"},
     {"poller", "web", "connect"},
     {"desk"},
     {"fleet", "direct"},
