@@ -17,7 +17,7 @@ from spexporter.config.webmodel import HttpServerSection, WebSection
 from tests.support.modules import ROOT, read_modules
 from tests.support.papers import papers
 
-FOLDERS = (".", "docs", "grafana", "deploy/systemd", "deploy/helm")
+FOLDERS = (".", "docs", "grafana", "deploy/systemd", "deploy/helm", "deploy/compose")
 DOCUMENTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
 LEVELS = {"exception": "error", "log": "any"}
