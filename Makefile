@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGES := build/images
+DIST := dist
 # Each is touched when its step is done, so that an interrupted one is done again.
 TOOLS := $(VENV)/tools
 READY := $(VENV)/ready
 PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format e2e image mutants docs tables dashboards screenshots requirements clean
+.PHONY: help setup demo test coverage check format e2e image version dist sbom mutants docs tables dashboards screenshots requirements clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -58,6 +59,17 @@ $(IMAGES)/built: Dockerfile .dockerignore pyproject.toml requirements.txt requir
 mutants: $(READY) ## Change each Prometheus rule in each way that it can be wrong; their tests must notice (4 min)
 	$(BIN)/python scripts/mutate_rules.py $(ARGS)
 
+version: ## Print the version
+	@sed -n 's/^__version__ = "\(.*\)"$$/\1/p' spexporter/__init__.py
+
+dist: $(READY) ## Build wheel and sdist into dist/
+	rm -rf $(DIST)
+	$(BIN)/hatchling build -d $(DIST)
+
+sbom: dist ## And say what the wheel is installed with, as a CycloneDX bill of materials beside them
+	scripts/make-sbom $(PYTHON) $(DIST)/*.whl $(DIST)/.sbom $(DIST)/spexporter.cdx.json
+	rm -rf $(DIST)/.sbom
+
 docs: $(READY) ## Write the generated references anew
 	$(BIN)/python -m scripts.generate_docs
 
@@ -75,6 +87,7 @@ requirements: $(READY) ## Pin anew, with hashes and without download addresses
 	$(PIN) pyproject.toml --extra dev -o requirements-dev.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
 		| $(PIN) - -o requirements-build.txt
+	echo cyclonedx-bom | $(PIN) - -o requirements-release.txt
 
 clean: ## Remove the virtual environment and all caches
 	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

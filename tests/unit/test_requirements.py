@@ -10,7 +10,15 @@ from packaging.utils import canonicalize_name
 
 from tests.support.modules import ROOT
 
-INSTALLERS = ("Makefile", "README.md", "Dockerfile", "tests/support/environments.py")
+INSTALLERS = (
+    "Makefile",
+    "README.md",
+    "Dockerfile",
+    "deploy/systemd/README.md",
+    "scripts/make-sbom",
+    "scripts/try-unit",
+    "tests/support/environments.py",
+)
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==\S+", re.MULTILINE)
 
 
@@ -22,7 +30,9 @@ def test_who_checks_hashes_resolves_nothing(path: str) -> None:
     assert [line for line in lines if "--no-deps" not in line] == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-release.txt"]
+)
 def test_pinned_set_is_whole(name: str) -> None:
     """What is installed without a look at dependencies has all of them."""
     pinned = {canonicalize_name(found) for found in PINNED.findall((ROOT / name).read_text())}

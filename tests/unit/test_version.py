@@ -1,6 +1,7 @@
 """The version is in one place, and what repeats it cannot differ."""
 
 import re
+import subprocess
 
 import yaml
 
@@ -23,3 +24,9 @@ def test_documents_name_this_version() -> None:
         for found in re.findall(r"spexporter:(\d[\w.]*)", path.read_text(encoding="utf-8"))
     }
     assert shown == {__version__}
+
+
+def test_make_prints_it() -> None:
+    """For the workflow, which compares it with the tag."""
+    command = ["make", "--no-print-directory", "--directory", str(ROOT), "version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{__version__}\n"
