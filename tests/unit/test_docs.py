@@ -14,11 +14,11 @@ from spexporter.cli.main import app
 from spexporter.config import load
 from spexporter.config.webconfig import load_web_config
 from spexporter.config.webmodel import HttpServerSection, WebSection
+from tests.support.documents import documents
 from tests.support.modules import ROOT, read_modules
 from tests.support.papers import papers
 
-FOLDERS = (".", "docs", "grafana", "deploy/systemd", "deploy/helm", "deploy/compose")
-DOCUMENTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
+DOCUMENTS = list(documents())
 OPERATIONS = ROOT / "docs" / "operations.md"
 LEVELS = {"exception": "error", "log": "any"}
 
