@@ -34,6 +34,6 @@ ENV PATH=/opt/spexporter/bin:$PATH SPEXPORTER_REVISION=$REVISION SPEXPORTER_CONF
 USER 10001:10001
 EXPOSE 9977
 # Elsewhere than on port 9977, or with TLS or a password: SPEXPORTER_URL and SPEXPORTER_HTTP_CONFIG_FILE.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=40s CMD ["spexporter", "healthcheck"]
+HEALTHCHECK --interval=30s --timeout=20s --start-period=40s CMD ["spexporter", "healthcheck"]
 ENTRYPOINT ["spexporter"]
 CMD ["run"]
