@@ -9,7 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from typer.main import get_group
 
+from spexporter.cli.main import app
 from spexporter.config import load
 from tests.support.environments import installed
 from tests.support.modules import ROOT
@@ -155,6 +157,17 @@ def test_pods_are_restricted(said: Mapping[str, Any], name: str) -> None:
     assert pod["automountServiceAccountToken"] is False
     mounts = {mount["name"] for mount in container["volumeMounts"]}
     assert mounts == {volume["name"] for volume in pod["volumes"]}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_program_knows_its_options(said: Mapping[str, Any], name: str) -> None:
+    """A pod that is given one that the program does not have never starts."""
+    (container,) = one(said, name, "Deployment")["spec"]["template"]["spec"]["containers"]
+    command, *options = container["args"]
+    known = {option for parameter in get_group(app).commands[command].params for option in parameter.opts}
+    unknown = {option.partition("=")[0] for option in options} - known
+    assert unknown <= {"--web.config.file"}  # only where TLS or passwords are asked for, with a version that has them
+    assert not unknown or name in {"tls", "secrets"}
 
 
 @pytest.mark.parametrize(
