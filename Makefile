@@ -46,7 +46,8 @@ format: $(READY) ## Format the code and apply safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-e2e: $(READY) image ## Slow end-to-end tests; .ci/run says which programs they need and installs them
+e2e: $(READY) ## Slow end-to-end tests; .ci/run says which programs they need and installs them
+	-$(MAKE) --no-print-directory image
 	$(BIN)/python -m pytest tests/e2e -n 2 -p no:cacheprovider
 
 image: $(IMAGES)/built ## Build the image with buildah, without a registry; needs root

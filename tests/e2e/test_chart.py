@@ -165,9 +165,7 @@ def test_program_knows_its_options(said: Mapping[str, Any], name: str) -> None:
     (container,) = one(said, name, "Deployment")["spec"]["template"]["spec"]["containers"]
     command, *options = container["args"]
     known = {option for parameter in get_group(app).commands[command].params for option in parameter.opts}
-    unknown = {option.partition("=")[0] for option in options} - known
-    assert unknown <= {"--web.config.file"}  # only where TLS or passwords are asked for, with a version that has them
-    assert not unknown or name in {"tls", "secrets"}
+    assert {option.partition("=")[0] for option in options} <= known
 
 
 @pytest.mark.parametrize(

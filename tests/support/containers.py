@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def podman(*arguments: str | Path) -> str:
 def _podman(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     how = ("--cgroup-manager=cgroupfs", "--events-backend=file", "--runtime=runc")
     return _ran(tool("podman"), *_STORAGE, *how, *arguments)
+
+
+@cache
+def hindered() -> str:
+    """Say why this machine runs no containers at all, of whatever image; empty where it does.
+
+    It takes rights that root does not have everywhere, such as inside of another container.
+    """
+    tried = _podman("run", "--rm", "--pull=never", *_RESTRICTED, BASE, "true")
+    return (tried.stderr.strip() or f"status {tried.returncode}") if tried.returncode else ""
 
 
 def built(tag: str) -> str:
