@@ -4,7 +4,7 @@ Later capabilities replace the bodies behind these Protocols, not their callers.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple, NewType, Protocol
@@ -16,6 +16,7 @@ from spexporter.domain.counting import SeriesKey
 from spexporter.domain.hub import Listing
 from spexporter.domain.job import JobKey, Observation, Operation, WatchedJob
 from spexporter.domain.result import ImportResult, Outcome
+from spexporter.domain.schedule import Target
 from spexporter.domain.view import TenantState, TenantView
 
 Group = NewType("Group", str)
@@ -72,20 +73,22 @@ class Change(msgspec.Struct, frozen=True):
 class Terms:
     """What the ledger must know of a tenant's configuration; times in seconds.
 
-    What is stored under `former_names` becomes this tenant's.
+    What is stored under `former_names` becomes this tenant's. Its `group` is ours by `fence`.
     """
 
     tenant: str
     former_names: tuple[str, ...] = ()
     retention_s: float = math.inf
     count_new_within_s: float = math.inf
+    group: Group = Group("")
+    fence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredWindow:
     """The rate limit windows of one client id as a clean stop left them, by API version.
 
-    `clean` is False where the process before this one had no time to leave them: they are to be taken as just spent.
+    `clean` is False where the process before this one had no time to leave them: they are to be taken as spent.
     """
 
     clean: bool
@@ -106,14 +109,19 @@ class Ledger(Protocol):
     async def release(self, tenant: str) -> None:
         """Write what is left of a tenant that has left the configuration, and hold it in memory no more.
 
-        While the store cannot be written it stays in memory.
+        While the store cannot be written it stays in memory; what another process looks after now is not written.
         """
+        ...
+
+    def abandon(self, tenant: str) -> None:
+        """Hold a tenant in memory no more that another process may look after now; nothing is written."""
         ...
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """Apply `change` in one transaction and return the tenant's state after it.
 
-        While the store cannot be written the change is kept in memory and written later.
+        While the store cannot be written the change is kept in memory and written later. Under another fence than
+        that of `Terms` nothing is applied: what memory holds is of another time.
 
         Raises:
             StoreError: it is not known whether jobs that are added were counted before; nothing was applied.
@@ -131,7 +139,7 @@ class Ledger(Protocol):
         """Take back what was published beyond the values that pages have `shown`, as the process ends."""
         ...
 
-    async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
+    async def open_window(self, group: Group, now_s: float, *, fence: int = 0) -> StoredWindow | None:
         """Take the rate limit windows of `group` out of the store, as they are now (Unix seconds).
 
         None where the group was never met. From then on they are as good as spent, until `close_windows`.
@@ -204,11 +212,40 @@ class JobDesk(Protocol):
         ...
 
 
+class Queued(NamedTuple):
+    """A look that the last owner of a group had queued, and in how many seconds it was due as it was left."""
+
+    target: Target
+    due_in_s: float
+
+
+class Inheritance(NamedTuple):
+    """What the last owner of a group has left: since when nobody has asked (monotonic seconds), and the queue then.
+
+    `since_s` is None where there was none, or where it is not known.
+    """
+
+    since_s: float | None = None
+    queued: Sequence[Queued] = ()
+
+
 class Lease(Protocol):
     """Says which groups are this process's to poll."""
 
     def held(self, group: Group) -> int | None:
         """Return the fence for writes about `group`, None when it is not ours."""
+        ...
+
+
+class Leases(Lease, Protocol):
+    """The same for whoever begins and ends groups."""
+
+    def inherited(self, group: Group) -> Inheritance:
+        """Return what the last owner of `group`, which is ours, has left."""
+        ...
+
+    def bequeath(self, group: Group, queued: Collection[Queued]) -> None:
+        """Leave what is queued of `group` to its next owner, as soon as it is let go."""
         ...
 
 

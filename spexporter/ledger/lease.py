@@ -1,12 +1,22 @@
 """Whose groups are whose."""
 
-from spexporter.domain.ports import Group
+from collections.abc import Collection
+
+from spexporter.domain.ports import Group, Inheritance, Queued
 
 
 class SoleOwner:
-    """Satisfies `spexporter.domain.ports.Lease` where there is one process only: everything is its own."""
+    """Satisfies `spexporter.domain.ports.Leases` where there is one process only: everything is its own."""
 
     def held(self, group: Group) -> int | None:
         """See `Lease.held`: always, with the lowest fence."""
         del group
         return 0
+
+    def inherited(self, group: Group) -> Inheritance:
+        """See `Leases.inherited`: the store alone knows what the process before has left."""
+        del group
+        return Inheritance()
+
+    def bequeath(self, group: Group, queued: Collection[Queued]) -> None:
+        """See `Leases.bequeath`: whoever starts next asks for everything soon."""

@@ -31,6 +31,9 @@ class MemoryLedger:
     async def release(self, tenant: str) -> None:
         """See `Ledger.release`: there is nowhere else to keep it."""
 
+    def abandon(self, tenant: str) -> None:
+        """See `Ledger.abandon`: there is no other process."""
+
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """See `Ledger.apply`."""
         del fence
@@ -57,9 +60,9 @@ class MemoryLedger:
         book.withdraw(shown)
         book.written(book.changed())
 
-    async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
+    async def open_window(self, group: Group, now_s: float, *, fence: int = 0) -> StoredWindow | None:
         """See `Ledger.open_window`."""
-        del now_s
+        del now_s, fence
         return self._windows.get(group)
 
     async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:

@@ -18,8 +18,9 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobKey
 from spexporter.domain.ports import Change, Group, StoredWindow, StoreWatch, Terms
 from spexporter.domain.view import TenantState
+from spexporter.ledger.backend import Holds, LeaseLost, StoreReplaced
 from spexporter.ledger.book import Book, Remembered
-from spexporter.ledger.database import Database, StoreReplaced
+from spexporter.ledger.database import Database
 from spexporter.ledger.lockfile import sole_owner
 from spexporter.ledger.sqlite import SqliteFile
 
@@ -40,19 +41,26 @@ async def opened(path: Path, *, remember_s: float, clock: Clock, watch: StoreWat
     with sole_owner(file.path) as lock:
         database = Database(file, lock)
         await database.prepare()
-        ledger = SqlLedger(database, remember_s=remember_s, clock=clock, watch=watch)
-        keeping = asyncio.create_task(ledger.keep(), name="ledger")
-        try:
+        async with keeping(SqlLedger(database, remember_s=remember_s, clock=clock, watch=watch)) as ledger:
             yield ledger
-        finally:
-            ledger.close()
-            await keeping
+
+
+@asynccontextmanager
+async def keeping(ledger: "SqlLedger") -> AsyncIterator["SqlLedger"]:
+    """Keep `ledger` for as long as the block lasts, and write what is left at its end."""
+    task = asyncio.create_task(ledger.keep(), name="ledger")
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+        await task
 
 
 class SqlLedger:
-    """Satisfies `spexporter.domain.ports.Ledger`; one process owns the store, so the fence is not looked at.
+    """Satisfies `spexporter.domain.ports.Ledger`.
 
-    Ids are remembered for `remember_s` seconds after somebody last wanted them.
+    Ids are remembered for `remember_s` seconds after somebody last wanted them. What is known of a tenant was read, and
+    is written, under the fence of its `Terms`; where the store says that its group is another process's, it is dropped.
     """
 
     def __init__(self, database: Database, *, remember_s: float, clock: Clock, watch: StoreWatch) -> None:
@@ -63,7 +71,8 @@ class SqlLedger:
         self._books: dict[str, Book] = {}
         self._dirty: set[str] = set()
         self._urgent: set[str] = set()
-        self._groups: set[Group] = set()
+        self._held: dict[str, tuple[Group, int]] = {}  # by tenant, under which fence it was read
+        self._groups: dict[Group, int] = {}
         self._turn = asyncio.Lock()
         self._lookups = 0
         self._wanted = asyncio.Event()
@@ -83,7 +92,11 @@ class SqlLedger:
         """See `Ledger.restore`."""
         asked = {each.tenant: each for each in terms}
         for tenant in asked.keys() & self._books:
-            self._books[tenant].agree(asked[tenant])
+            if self._held[tenant][1] != asked[tenant].fence:
+                self._drop(tenant)  # of another time: the store knows better
+            else:
+                self._held[tenant] = asked[tenant].group, asked[tenant].fence
+                self._books[tenant].agree(asked[tenant])
         fresh = {tenant: each for tenant, each in asked.items() if tenant not in self._books}
         if fresh:
             await self._open(fresh)
@@ -94,9 +107,11 @@ class SqlLedger:
         async with self._read():
             for tenant, each in fresh.items():
                 for former in each.former_names:
-                    await self._database.rename(former, tenant)
-            stored = await self._database.load(fresh, self._clock.wall())
+                    await self._database.rename(former, tenant, {each.group: each.fence})
+            holds = {each.group: each.fence for each in fresh.values()}
+            stored = await self._database.load(fresh, self._clock.wall(), holds)
         self._books |= {tenant: Book(each, stored[tenant]) for tenant, each in fresh.items()}
+        self._held |= {tenant: (each.group, each.fence) for tenant, each in fresh.items()}
 
     async def release(self, tenant: str) -> None:
         """See `Ledger.release`."""
@@ -104,11 +119,23 @@ class SqlLedger:
             await self._written()
         async with self._turn:  # it may just be written, and be to write again if that fails
             if tenant not in self._dirty:
-                self._books.pop(tenant, None)
+                self._drop(tenant)
+
+    def _drop(self, tenant: str) -> None:
+        """Hold a tenant in memory no more; what is not stored of it is lost."""
+        for known in (self._books, self._held):
+            known.pop(tenant, None)
+        self._dirty.discard(tenant)
+        self._urgent.discard(tenant)
+
+    def abandon(self, tenant: str) -> None:
+        """See `Ledger.abandon`: what is not stored is asked for again by that one."""
+        self._drop(tenant)
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """See `Ledger.apply`."""
-        del fence
+        if self._is_past(tenant, fence):
+            return TenantState()
         book = self._books[tenant]
         self._lookups += 1
         try:
@@ -118,6 +145,8 @@ class SqlLedger:
             book.apply(change)
         finally:
             self._lookups -= 1
+        if self._books.get(tenant) is not book:  # the group was lost meanwhile
+            return book.state()
         self._dirty.add(tenant)
         if change.urgent:
             self._urgent.add(tenant)
@@ -125,7 +154,8 @@ class SqlLedger:
 
     async def publish(self, tenant: str, upto: Mapping[SeriesKey, float], *, fence: int) -> TenantState:
         """See `Ledger.publish`."""
-        del fence
+        if self._is_past(tenant, fence):
+            return TenantState()
         book = self._books[tenant]
         if self._failing_since_s is None:
             book.publish(upto)
@@ -135,15 +165,20 @@ class SqlLedger:
 
     async def withdraw(self, tenant: str, shown: Mapping[SeriesKey, float], *, fence: int) -> None:
         """See `Ledger.withdraw`. It is stored with what is left at the end."""
-        del fence
+        if self._is_past(tenant, fence):
+            return
         self._books[tenant].withdraw(shown)
         self._dirty.add(tenant)
 
-    async def open_window(self, group: Group, now_s: float) -> StoredWindow | None:
+    def _is_past(self, tenant: str, fence: int) -> bool:
+        """Whether what memory holds of a tenant is not of the time of `fence`."""
+        return tenant not in self._held or self._held[tenant][1] != fence
+
+    async def open_window(self, group: Group, now_s: float, *, fence: int = 0) -> StoredWindow | None:
         """See `Ledger.open_window`."""
         async with self._read():
-            self._groups.add(group)
-            return await self._database.take_window(group, now_s)
+            self._groups[group] = fence
+            return await self._database.take_window(group, now_s, {group: fence})
 
     async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
         """See `Ledger.close_windows`; a store that fails is not waited for, the next process will be careful."""
@@ -151,7 +186,10 @@ class SqlLedger:
             return
         try:
             async with self._turn:
-                await self._database.put_windows(windows, now_s)
+                holds = {group: self._groups.get(group, 0) for group in windows}
+                await self._database.put_windows(windows, now_s, holds)
+        except LeaseLost:
+            return  # the next process has taken them as spent
         except StoreError as error:
             self._failed("write", error)
 
@@ -180,7 +218,7 @@ class SqlLedger:
     async def _round(self) -> None:
         waiting, self._waiting = self._waiting, []
         try:
-            await self._write()
+            await self._write_ours()
             await self._tidy()
         except StoreReplaced as error:
             self._failed("write", error)
@@ -194,47 +232,68 @@ class SqlLedger:
                 if not waiter.done():
                     waiter.set_result(None)
 
+    async def _write_ours(self) -> None:
+        """Write what has changed, and drop what turns out to be another process's."""
+        while True:
+            try:
+                return await self._write()
+            except LeaseLost as lost:
+                self._lose(lost)
+
     async def _write(self) -> None:
         taken = {tenant: rows for tenant in self._dirty if (rows := self._books[tenant].changed())}
+        books = dict(self._books)
         self._dirty.clear()
         try:
             if taken:
-                await self._database.write(taken, self._clock.wall())
+                await self._database.write(taken, self._clock.wall(), self._holds(taken))
             elif self._failing_since_s is not None or self._database.touched():
                 await self._database.verify()
         except BaseException:
-            self._dirty.update(taken)
+            self._dirty.update(taken.keys() & self._books.keys())
             for tenant, rows in taken.items():
-                self._books[tenant].unwritten(rows)
+                books[tenant].unwritten(rows)
             raise
         for tenant, rows in taken.items():
-            self._books[tenant].written(rows, forget=not self._lookups)
+            books[tenant].written(rows, forget=not self._lookups)
         self._urgent &= self._dirty
         self._works()
+
+    def _holds(self, tenants: Iterable[str]) -> Holds:
+        return dict(self._held[tenant] for tenant in tenants)
+
+    def _lose(self, lost: LeaseLost) -> None:
+        """Forget what is another process's now; all else is to be written again."""
+        tenants = [tenant for tenant, (group, _) in self._held.items() if group in lost.groups]
+        log.warning("lease_lost", tenants=sorted(tenants))
+        for tenant in tenants:
+            self._drop(tenant)
 
     async def _write_anew(self) -> None:
         """Make whatever file is there now, or a new one, hold what memory holds."""
         try:
             await self._database.prepare()
-            for group in self._groups:  # their windows are in use
-                await self._database.take_window(group, self._clock.wall())
+            for group, fence in self._groups.items():  # their windows are in use
+                await self._database.take_window(group, self._clock.wall(), {group: fence})
             for tenant, book in self._books.items():
                 book.rewrite()
                 self._dirty.add(tenant)
-            await self._write()
+            await self._write_ours()
         except StoreError as error:
             self._failed("write", error)
 
     async def _tidy(self) -> None:
         if self._clock.monotonic() >= self._prune_at_s:
             self._prune_at_s = self._clock.monotonic() + _PRUNE_EVERY_S
-            await self._database.prune(self._books, self._clock.wall(), self._remember_s)
+            holds = self._holds(self._books)
+            await self._database.prune(list(self._books), self._clock.wall(), self._remember_s, holds)
 
     async def _stored_state(self, tenant: str) -> TenantState:
         """Return a state that is stored: pages will show it, with all that others have changed meanwhile."""
+        book = self._books[tenant]
         while tenant in self._urgent and self._failing_since_s is None:
             await self._written()
-        return self._books[tenant].state()
+        return book.state()
 
     async def _written(self) -> None:
         """Wait until what has changed is stored; not while the store fails."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from spexporter.domain.errors import StoreError
@@ -38,7 +38,13 @@ _PRIMARY = 0xFF  # an extended result code has its primary code in the low byte
 
 
 class SqliteFile:
-    """The file of a store. Each transaction opens it anew, and so notices when another file has taken its place."""
+    """The file of a store; satisfies `spexporter.ledger.backend.Backend`.
+
+    Each transaction opens it anew, and so notices when another file has taken its place.
+    """
+
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error)
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()  # the same lock by whatever name
@@ -82,6 +88,16 @@ class SqliteFile:
         """Whether there is a file with anything in it; SQLite leaves an empty one on a full disk."""
         found = self._look()
         return found is not None and found[2] > 0
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """See `Backend.check`."""
+        found = (await connection.execute(text("PRAGMA quick_check(1)"))).scalar_one()
+        if found != "ok":
+            raise self.damaged(found)
+
+    def damaged(self, found: object) -> StoreError:
+        """See `Backend.damaged`."""
+        return StoreError(f"store {self.name} is damaged: {found}", cure=PUT_BACK)
 
     def translate(self, error: Exception) -> StoreError:
         """Return what an error of the database means."""

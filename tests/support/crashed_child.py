@@ -15,6 +15,7 @@ from pathlib import Path
 import aiosqlite
 
 from spexporter.cli.run import run
+from spexporter.ledger.backend import Holds
 from spexporter.ledger.database import Database
 from spexporter.logs import LogFormat, LogLevel
 
@@ -48,10 +49,10 @@ class SelfKill:
         write, commit = Database.write, aiosqlite.Connection.commit
         left, writing = self.commit, not self.changes_only
 
-        async def watched_write(database: Database, changed: Mapping[str, object], now_s: float) -> None:
+        async def watched_write(database: Database, changed: Mapping[str, object], now_s: float, holds: Holds) -> None:
             nonlocal writing
             writing = True
-            await write(database, changed, now_s)  # type: ignore[arg-type]  # handed on as it is
+            await write(database, changed, now_s, holds)  # type: ignore[arg-type]  # handed on as it is
             writing = not self.changes_only
 
         async def deadly_commit(connection: aiosqlite.Connection) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import shutil
+import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -21,12 +22,15 @@ from spexporter.domain.job import JobKey, JobState, Observation, Operation, Watc
 from spexporter.domain.ports import Change, Counted, Ledger, Terms
 from spexporter.domain.result import ImportResult, Outcome, TypeCounts
 from spexporter.domain.view import TenantState
-from spexporter.ledger.book import Rows
+from spexporter.ledger.backend import Holds
+from spexporter.ledger.book import Book, Rows
 from spexporter.ledger.database import Database
 from spexporter.ledger.memory import MemoryLedger
+from spexporter.ledger.postgres import PostgresDatabase, PostgresServer
 from spexporter.ledger.sql import SqlLedger
 from spexporter.ledger.sqlite import SqliteFile
 from tests.support.clock import START_WALL_S, FakeClock, settle
+from tests.support.postgres import Server
 
 DAY_S = 86400.0
 REMEMBER_S = 400 * DAY_S
@@ -74,24 +78,19 @@ class FlakyDatabase(Database):
         cursor.close()
 
     async def prepare(self) -> None:
-        self._fail_if(failing=self.broken)
+        fail_if(failing=self.broken)
         await super().prepare()
 
-    async def write(self, changed: Mapping[str, Rows], now_s: float) -> None:
-        self._fail_if(failing=self.broken_at == "write")
-        await super().write(changed, now_s)
+    async def write(self, changed: Mapping[str, Rows], now_s: float, holds: Holds) -> None:
+        fail_if(failing=self.broken_at == "write")
+        await super().write(changed, now_s, holds)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        self._fail_if(failing=self.broken)
+        fail_if(failing=self.broken)
         async with super()._reading() as connection:
             yield connection
-        self._fail_if(failing=self.unheard)
-
-    @staticmethod
-    def _fail_if(*, failing: bool) -> None:
-        if failing:
-            raise StoreError("the store fails because a test says so", cure="none")
+        fail_if(failing=self.unheard)
 
 
 class Bench(Protocol):
@@ -119,6 +118,41 @@ class Bench(Protocol):
     async def publish(self, tenant: str = "acme") -> TenantState:
         """Let pages show all that is due, and return the state after it."""
         ...
+
+
+class FlakyServer(PostgresDatabase):
+    """The same of a database on a server; the time there is what the test says."""
+
+    pragma = ""  # of SQLite
+
+    broken = False
+    broken_at = ""
+    unheard = False
+
+    async def prepare(self) -> None:
+        fail_if(failing=self.broken)
+        await super().prepare()
+
+    async def write(self, changed: Mapping[str, Rows], now_s: float, holds: Holds) -> None:
+        fail_if(failing=self.broken_at == "write")
+        await super().write(changed, now_s, holds)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        fail_if(failing=self.broken)
+        async with super()._reading() as connection:
+            yield connection
+        fail_if(failing=self.unheard)
+
+    async def _time(self, connection: AsyncConnection, now_s: float) -> float:
+        del connection
+        return now_s
+
+
+def fail_if(*, failing: bool) -> None:
+    """Fail as a store does."""
+    if failing:
+        raise StoreError("the store fails because a test says so", cure="none")
 
 
 class _Applying:
@@ -156,6 +190,8 @@ class MemoryBench(_Applying):
 class SqliteBench(_Applying):
     """The ledger in an SQLite file."""
 
+    database: "FlakyDatabase | FlakyServer"
+
     def __init__(self, folder: Path, clock: FakeClock, remember_s: float = REMEMBER_S) -> None:
         self.path = folder / "ledger.db"
         self.clock = clock
@@ -169,17 +205,26 @@ class SqliteBench(_Applying):
         self.database = FlakyDatabase(SqliteFile(self.path))
         await self.database.prepare()
         self.database.broken_at = crash_at
+        return await self._restore(terms, crash=bool(crash_at))
+
+    async def _restore(self, terms: Iterable[Terms], *, crash: bool) -> Mapping[str, TenantState]:
         self.sql = SqlLedger(self.database, remember_s=self._remember_s, clock=self.clock, watch=self.watch)
         self.ledger: Ledger = self.sql
         self._keeping = asyncio.create_task(self.sql.keep(), name="ledger")
         states = await self.ledger.restore(terms)
-        if crash_at:
+        if crash:
             await self.crash()
         return states
 
     async def move(self, by_s: float) -> None:
         self.clock.jump_to(self.clock.monotonic() + by_s)
         await self.settle()
+
+    async def tamper(self, statement: str) -> None:
+        """Do something to the store, which is closed."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute(statement)
+            connection.commit()
 
     async def settle(self) -> None:
         """Let the ledger read and write all that is due now."""
@@ -219,8 +264,65 @@ class SqliteBench(_Applying):
                 await other.crash()
 
 
-BENCHES: Mapping[str, Callable[..., MemoryBench | SqliteBench]] = {"memory": MemoryBench, "sqlite": SqliteBench}
-DURABLE: Mapping[str, Callable[..., SqliteBench]] = {"sqlite": SqliteBench}
+class PostgresBench(SqliteBench):
+    """The ledger in a database on a server, of which this process is the only replica and holds all groups.
+
+    A crash forgets all that this process knows; the server does not crash.
+    """
+
+    server: ClassVar[Server]
+
+    def __init__(self, folder: Path, clock: FakeClock, remember_s: float = REMEMBER_S) -> None:
+        super().__init__(folder, clock, remember_s)
+        self.url = self.server.fresh()
+
+    async def open(self, *terms: Terms, crash_at: str = "") -> Mapping[str, TenantState]:
+        await self._disconnect()
+        self.database = self.flaky = FlakyServer(PostgresServer(self.url, "postgresql://bench", 5.0))
+        self.flaky.owner = "bench"
+        await self.flaky.prepare()
+        await self.tamper(
+            "INSERT INTO leases (client_group, owner, fence, generation, cost) VALUES"
+            " ('', 'bench', 0, 0, 1), ('synthetic-group', 'bench', 0, 0, 1), ('other-group', 'bench', 0, 0, 1)"
+            " ON CONFLICT DO NOTHING"
+        )
+        self.flaky.broken_at = crash_at
+        return await self._restore(terms, crash=bool(crash_at))
+
+    async def close(self) -> None:
+        await super().close()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        if hasattr(self, "flaky"):
+            await self.flaky.close()
+
+    async def crash(self) -> None:
+        if self._keeping:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+            self._keeping = None
+        await self.flaky.close()
+
+    async def tamper(self, statement: str) -> None:
+        self.server.execute(statement, self.url.rpartition("/")[2])
+
+    async def on_disk(self, *terms: Terms) -> Mapping[str, TenantState]:
+        other = PostgresDatabase(PostgresServer(self.url, "postgresql://bench", 5.0))
+        try:
+            async with other._reading() as connection:  # noqa: SLF001 - nothing public reads without a trace
+                found = await other._load(connection, [each.tenant for each in terms])  # noqa: SLF001
+        finally:
+            await other.close()
+        return {each.tenant: Book(each, found[each.tenant]).state() for each in terms}
+
+
+BENCHES: Mapping[str, Callable[..., MemoryBench | SqliteBench]] = {
+    "memory": MemoryBench,
+    "sqlite": SqliteBench,
+    "postgresql": PostgresBench,
+}
+DURABLE: Mapping[str, Callable[..., SqliteBench]] = {"sqlite": SqliteBench, "postgresql": PostgresBench}
 
 
 def export(job_id: str, tenant: str = "acme") -> JobKey:

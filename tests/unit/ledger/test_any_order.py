@@ -28,7 +28,7 @@ TERMS = Terms("acme", retention_s=3600.0, count_new_within_s=600.0)
 KEYS = (export("e1"), imported("i1"), imported("i2"))
 TYPES = {"SOURCE": TypeCounts(errors=1, warnings=2, objects=4), "RULE": TypeCounts(objects=8)}
 
-EXAMPLES = {"memory": 50, "sqlite": 20}
+EXAMPLES = {"memory": 50, "sqlite": 20, "postgresql": 10}
 
 keys = st.sampled_from(KEYS)
 pauses_s = st.sampled_from([0.5, 6.0, 700.0, 4000.0])
@@ -290,8 +290,10 @@ class Anything(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", BENCHES)
-def test_whatever_happens_nothing_is_lost_or_counted_twice(kind: str) -> None:
+def test_whatever_happens_nothing_is_lost_or_counted_twice(kind: str, request: pytest.FixtureRequest) -> None:
     """Counters are what was seen, never go back on a page, and outlive stops, crashes and failures of the store."""
+    if kind == "postgresql":
+        request.getfixturevalue("pg_server")
 
     class Life(Anything):
         make = staticmethod(BENCHES[kind])

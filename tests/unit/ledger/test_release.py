@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobState
 from spexporter.domain.ports import Change
+from spexporter.ledger.backend import Holds
 from spexporter.ledger.book import Rows
 from tests.support.clock import START_WALL_S, FakeClock, settle
 from tests.support.ledgers import IMPORT, TERMS, WATCH, WRITTEN_AFTER_S, FlakyDatabase, SqliteBench, durable, seen
@@ -34,11 +35,11 @@ async def test_a_tenant_that_leaves_while_it_is_written_is_written(
     """Whoever lets go of it waits for that; where it fails, it stays in memory until the store is back."""
     go_on, write = asyncio.Event(), FlakyDatabase.write
 
-    async def slow(database: FlakyDatabase, changed: Mapping[str, Rows], now_s: float) -> None:
+    async def slow(database: FlakyDatabase, changed: Mapping[str, Rows], now_s: float, holds: Holds) -> None:
         await go_on.wait()
         if fails:
             raise StoreError("the store fails because a test says so", cure="none")
-        await write(database, changed, now_s)
+        await write(database, changed, now_s, holds)
 
     state = await store.apply(ANSWERED)
     with capture_logs() as logs:

@@ -25,7 +25,7 @@ from spexporter.ledger.sql import opened
 from spexporter.ledger.sqlite import SqliteFile
 from tests.support.clock import START_WALL_S as NOW_S
 from tests.support.clock import FakeClock, settle
-from tests.support.ledgers import EXPORT, TERMS, WATCH, HeardWatch, SqliteBench, seen
+from tests.support.ledgers import EXPORT, TERMS, WATCH, HeardWatch, PostgresBench, SqliteBench, seen
 
 PUT_BACK = (
     "put a copy of the right file in its place; "
@@ -100,7 +100,7 @@ async def test_the_file_is_another_programs_database(tmp_path: Path) -> None:
     before = path.read_bytes()
     assert await refusal(path) == (
         "store …/grafana.db is not a store of spexporter: it has tables of another program",
-        "let store.url name a file of its own",
+        "let store.url name a file or database of its own",
     )
     assert path.read_bytes() == before
 
@@ -151,10 +151,12 @@ async def test_a_row_cannot_be_read(store: SqliteBench, broken: str) -> None:
     await store.open(TERMS)
     await store.apply(WATCH)
     await store.close()
-    execute(store.path, broken)
+    if isinstance(store, PostgresBench) and "x'ff'" in broken:
+        pytest.skip("PostgreSQL takes no bytes for text")
+    await store.tamper(broken)
     with pytest.raises(StoreError, match="is damaged") as raised:
         await store.open(TERMS)
-    assert raised.value.cure == PUT_BACK
+    assert raised.value.cure in {PUT_BACK, "put back a backup of the database"}
 
 
 async def test_a_newer_version_has_written_it(tmp_path: Path) -> None:
