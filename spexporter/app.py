@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
@@ -31,6 +32,7 @@ from spexporter.fleet import Fleet, Shared
 from spexporter.ledger import sql
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.sailpoint import connections
+from spexporter.share import Share
 from spexporter.supervisor import Supervisor
 from spexporter.telemetry import Telemetry
 from spexporter.web.api import Api
@@ -45,6 +47,9 @@ from spexporter.web.probes import Probes
 from spexporter.web.reload import Reload
 from spexporter.web.server import make_app, serving
 from spexporter.web.webfile import WebFile
+
+if TYPE_CHECKING:
+    from spexporter.ledger.replica import Replica
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -88,11 +93,12 @@ async def run(
         StartError: an address cannot be listened on, or the store cannot be opened.
     """
     async with (
-        opened_ledger(config.store, clock, telemetry) as ledger,
+        opened_store(config.store, clock, telemetry) as (ledger, replica),
         client_session() as http,
         exporting(
             config,
             ledger=ledger,
+            replica=replica,
             http=http,
             telemetry=telemetry,
             clock=clock,
@@ -131,8 +137,30 @@ def spare_collections() -> None:
 
 
 @asynccontextmanager
+async def opened_store(store: Store, clock: Clock, watch: StoreWatch) -> AsyncIterator[tuple[Ledger, "Replica | None"]]:
+    """Open the store that the configuration names, for as long as the block lasts.
+
+    A server is not asked for anything yet: it may be away, and a replica joins when it is there.
+
+    Raises:
+        StartError: it cannot be opened.
+    """
+    if store.server is None:
+        async with opened_ledger(store, clock, watch) as ledger:
+            yield ledger, None
+        return
+    try:
+        from spexporter.ledger import shared  # noqa: PLC0415 - its driver is an extra
+    except ModuleNotFoundError as error:
+        raise StartError("store.url names a PostgreSQL database; install spexporter[postgres] for that") from error
+    url, remember_s = store.server.get_secret_value(), store.remember_counted_s
+    async with shared.opened(url, remember_s=remember_s, lease_s=store.lease_s, clock=clock, watch=watch) as opened:
+        yield opened
+
+
+@asynccontextmanager
 async def opened_ledger(store: Store, clock: Clock, watch: StoreWatch) -> AsyncIterator[Ledger]:
-    """Open the ledger that the configuration names, for as long as the block lasts.
+    """Open a ledger in a file or in memory, for as long as the block lasts.
 
     Raises:
         StartError: it cannot be opened.
@@ -158,6 +186,7 @@ async def exporting(
     telemetry: Telemetry,
     clock: Clock,
     service: Service,
+    replica: "Replica | None" = None,
     read: Read | None = None,
     supervisor: Supervisor | None = None,
 ) -> AsyncIterator["Exporter"]:
@@ -172,6 +201,7 @@ async def exporting(
         exporter = Exporter(
             config,
             ledger=ledger,
+            replica=replica,
             http=http,
             telemetry=telemetry,
             clock=clock,
@@ -187,14 +217,16 @@ async def exporting(
         exporter.urls = await stack.enter_async_context(serving(exporter.web, service.places, exporter.web_file))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         exporter.fleet.run(tasks)
-        watching = [
+        beside = [
             tasks.create_task(exporter.files.watch_job_files(), name="job files"),
             tasks.create_task(exporter.web_file.watch(), name="web configuration"),
         ]
+        if exporter.share:
+            beside.append(tasks.create_task(exporter.share.run(), name="share"))
         try:
             yield exporter
         finally:
-            for task in watching:
+            for task in beside:
                 task.cancel()
             exporter.fleet.stop()
 
@@ -211,19 +243,26 @@ class Exporter:
         telemetry: Telemetry,
         clock: Clock,
         service: Service,
+        replica: "Replica | None" = None,
         read: Read | None = None,
         supervisor: Supervisor | None = None,
     ) -> None:
         self.urls: Sequence[str] = ()
-        self.board = LatestViews(self._page_served)
-        self.liveness = liveness = Liveness([tenant.name for tenant in config.tenants], clock.monotonic())
+        self.board = LatestViews(self._page_served, replica.alive if replica else lambda: True)
+        began_s = None if replica else clock.monotonic()
+        self.liveness = liveness = Liveness([tenant.name for tenant in config.tenants], began_s)
         telemetry.show_heartbeat(lambda: clock.wall() - liveness.silence_s(clock.monotonic()))
         guard = Guard(config.limits.max_series)
         chronicle = Chronicle()
-        self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock, chronicle))
+        self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock, chronicle), replica)
         known = Known(self.board, self.fleet, chronicle, clock)
         notices = Notices()
         self.files = Files(self.fleet, telemetry, notices, clock, supervisor)
+        self.share = (
+            Share(replica, self.fleet, self.files, telemetry=telemetry, liveness=liveness, clock=clock)
+            if replica
+            else None
+        )
         self.web_file = service.web_file or WebFile(None, WebConfig(), clock)
         reload = Reload(partial(self._reload, read) if read and service.lifecycle else None)
         page = BlockPage(

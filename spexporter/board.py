@@ -8,11 +8,12 @@ from spexporter.domain.view import TenantView
 class LatestViews:
     """Satisfies `spexporter.domain.ports.Board`. A scrape never waits for a poll, nor a poll for a scrape.
 
-    `on_served` is called after each whole page.
+    `on_served` is called after each whole page. While what is here is not `ours` to show, nothing is shown.
     """
 
-    def __init__(self, on_served: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_served: Callable[[], None] = lambda: None, ours: Callable[[], bool] = lambda: True) -> None:
         self._on_served = on_served
+        self._ours = ours
         self._views: dict[str, TenantView] = {}
         self._shown: dict[str, TenantView] = {}
         self._served: dict[str, int] = {}
@@ -30,15 +31,16 @@ class LatestViews:
 
     def snapshot(self) -> Sequence[TenantView]:
         """See `Board.snapshot`."""
-        return [self._views[tenant] for tenant in sorted(self._views)]
+        return [self._views[tenant] for tenant in sorted(self._views)] if self._ours() else []
 
     def begin_page(self, tenant: str | None = None) -> Sequence[TenantView]:
         """See `Board.begin_page`."""
         if tenant is not None:
-            view = self._views.get(tenant)
+            view = self._views.get(tenant) if self._ours() else None
             self._shown |= {tenant: view} if view else {}
             return [view] if view else []
-        self._shown = dict(self._views)
+        if self._ours():
+            self._shown = dict(self._views)
         return self.snapshot()
 
     def served(self, versions: Mapping[str, int], at_s: float) -> None:

@@ -23,7 +23,12 @@ _SHARE_BESIDE_A_DAEMON = 0.1
 
 def group_of(tenant: Tenant) -> Group:
     """Return what stands for the tenant's client id; it tells nothing about it."""
-    return Group(hashlib.sha256(tenant.client_id.encode()).hexdigest()[:12])
+    return group_name(tenant.client_id)
+
+
+def group_name(client_id: str) -> Group:
+    """Return what stands for a client id."""
+    return Group(hashlib.sha256(client_id.encode()).hexdigest()[:12])
 
 
 class Authorities:

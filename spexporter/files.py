@@ -14,6 +14,7 @@ from spexporter.config.patterns import find_all
 from spexporter.config.values import BadFile, Config
 from spexporter.domain.errors import ConfigError, Problem, StoreError
 from spexporter.domain.job import Source
+from spexporter.domain.ports import Group
 from spexporter.fleet import Difference, Fleet
 from spexporter.supervisor import Supervisor
 from spexporter.telemetry import Telemetry
@@ -66,6 +67,18 @@ class Files:
         self._telemetry.config_loaded(config.digest, self._clock.wall())
         self._notices.config_loaded(self._clock.wall())
         await self._look(begun=(*difference.added, *difference.changed))
+        return difference
+
+    async def regroup(self, leaving: Collection[Group] = ()) -> Difference:
+        """Run the tenants that are ours now, but for those of groups that are `leaving`, and what files say of them.
+
+        Raises:
+            StoreError: what is known of a tenant that has become ours cannot be read.
+        """
+        async with self._turn:
+            difference = await self._fleet.regroup(leaving)
+            if difference.added:
+                await self._look(begun=difference.added)
         return difference
 
     async def reload(self, read: Read) -> Difference:
@@ -156,7 +169,8 @@ class Files:
         """
         looked = await asyncio.to_thread(self._job_files.look)
         for tenant in {**dict.fromkeys(looked.changed_tenants), **dict.fromkeys(begun)}:
-            await self._fleet.desk.watch(Source.FILE, tenant, listed_jobs(tenant, looked.jobs[tenant]))
+            if tenant in self._fleet.tenants:
+                await self._fleet.desk.watch(Source.FILE, tenant, listed_jobs(tenant, looked.jobs[tenant]))
         for tenant in looked.changed_tenants:
             log.info("job_files_changed", tenant=tenant, jobs=len(looked.jobs[tenant]))
         tenant_files = [file.path for file in self.config.tenant_files]

@@ -1,11 +1,12 @@
 """All tenants of a configuration, running; another configuration can take its place while they do.
 
 Tenants that share a client id are one group, with one gate and one poller. A tenant whose configuration has not
-changed keeps its token, its budget, its queue and its requests in flight.
+changed keeps its token, its budget, its queue and its requests in flight. Of several replicas each runs the tenants of
+the groups that its leases say.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -22,7 +23,8 @@ from spexporter.domain.errors import (
 )
 from spexporter.domain.job import JobKey, Source
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Board, BudgetUse, Group, Ledger, Terms
+from spexporter.domain.ports import Board, BudgetUse, Group, Leases, Ledger, Queued, Terms
+from spexporter.domain.schedule import Target
 from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.exposition.guard import Guard
@@ -59,11 +61,16 @@ class Difference:
 
 
 class Fleet:
-    """Runs the tenants of one configuration after another; satisfies `spexporter.domain.ports.Prospects`."""
+    """Runs the tenants of one configuration after another, as far as their groups are ours.
 
-    def __init__(self, shared: Shared) -> None:
+    Satisfies `spexporter.domain.ports.Prospects`.
+    """
+
+    def __init__(self, shared: Shared, lease: Leases | None = None) -> None:
         self._shared = shared
-        self._lease = SoleOwner()
+        self._lease: Leases = lease or SoleOwner()
+        self._config: Config | None = None
+        self._groups: Mapping[str, Group] = {}
         self.desk = Desk(self._poller_of)
         self._tenants: dict[str, Tenant] = {}
         self._budgets: dict[str, Callable[[], BudgetUse]] = {}
@@ -71,6 +78,7 @@ class Fleet:
         self._gates: dict[Group, Gate] = {}
         self._authorities = Authorities()
         self._pollers: dict[Group, Poller] = {}
+        self._left: dict[Group, list[Queued]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[Group, asyncio.Task[None]] = {}
 
@@ -81,10 +89,43 @@ class Fleet:
             StoreError: what is known of a new tenant cannot be read; the fleet is as before.
         """
         async with self.desk.turns.of_all():
-            return await self._take_over(config)
+            difference = await self._take_over(config)
+        self._config = config
+        self._groups = {tenant.name: group_of(tenant) for tenant in config.tenants}
+        return difference
 
-    async def _take_over(self, config: Config) -> Difference:
-        wanted = {tenant.name: tenant for tenant in config.tenants}
+    async def regroup(self, leaving: Collection[Group] = ()) -> Difference:
+        """Run the tenants of those groups that are ours now, without those that are `leaving`: all is stored of them.
+
+        Raises:
+            StoreError: what is known of a tenant that has become ours cannot be read; the fleet is as before.
+        """
+        if self._config is None:
+            return Difference((), (), ())
+        async with self.desk.turns.of_all():
+            return await self._take_over(self._config, frozenset(leaving))
+
+    @property
+    def tenants(self) -> Collection[str]:
+        """The tenants that run here."""
+        return self._tenants.keys()
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """The group of each tenant that is configured, whether it runs here or not."""
+        return self._groups
+
+    def costs(self) -> Mapping[Group, float]:
+        """Return how much there is to do in each group that runs here."""
+        return {group: 1.0 + poller.cost for group, poller in self._pollers.items()}
+
+    def halt(self) -> None:
+        """End all requests at once: the tenants may be another replica's now."""
+        for poller in self._pollers.values():
+            poller.halt()
+
+    async def _take_over(self, config: Config, leaving: frozenset[Group] = frozenset()) -> Difference:
+        wanted = {tenant.name: tenant for tenant in config.tenants if self._is_ours(group_of(tenant), leaving)}
         removed = [name for name in self._tenants if name not in wanted]
         all_differ = self._per_job != config.per_job_metrics
         lists_differ = self.desk.max_jobs != config.limits.max_jobs_per_tenant
@@ -102,10 +143,10 @@ class Fleet:
         self._shared.guard.limit = config.limits.max_series
         waiting = {name: tuple(self._poller_of(name).waiting(name).values()) for name in changed}
         for name in (*removed, *changed):
-            if name not in renamed:
+            if name not in renamed and name not in removed:
                 await self._pollers[group_of(self._tenants[name])].remove(name)
         for name in removed:
-            await self._forget(name)
+            await self._forget(name, paused=name in renamed)
         for name in (*changed, *added):
             tenant = self._tenants[name] = wanted[name]
             self._gates[group_of(tenant)].relimit(tenant.rate_limit)
@@ -123,7 +164,11 @@ class Fleet:
             else:
                 self._poller_of(name).reloaded(name)
         await self._end_idle_groups()
+        self._shared.telemetry.lease_tenants(len(self._tenants))
         return Difference(added, removed, changed)
+
+    def _is_ours(self, group: Group, leaving: frozenset[Group]) -> bool:
+        return group not in leaving and self._lease.held(group) is not None
 
     async def _restored(self, begun: Sequence[Tenant], renamed: Sequence[str]) -> Mapping[str, TenantState]:
         """Return what is known of the tenants that begin, each of which then has a group.
@@ -137,15 +182,22 @@ class Fleet:
         for name in renamed:
             await self._pause(self._tenants[name])
         try:
-            states = await self._shared.ledger.restore(_terms(tenant) for tenant in begun)
+            states = await self._shared.ledger.restore([self._terms(tenant) for tenant in begun])
             for tenant in begun:
                 await self._have_group(tenant)
         except StoreError:
             for name in renamed:
                 tenant = self._tenants[name]
-                await self._add(tenant, (await self._shared.ledger.restore([_terms(tenant)]))[name])
+                await self._add(tenant, (await self._shared.ledger.restore([self._terms(tenant)]))[name])
             raise
         return states
+
+    def _terms(self, tenant: Tenant) -> Terms:
+        group = group_of(tenant)
+        fence = self._lease.held(group) or 0
+        return Terms(
+            tenant.name, tenant.former_names, tenant.retention_s, tenant.count_new_within_s, group=group, fence=fence
+        )
 
     async def _pause(self, tenant: Tenant) -> None:
         group = group_of(tenant)
@@ -154,7 +206,16 @@ class Fleet:
             await self._shared.ledger.publish(tenant.name, {}, fence=fence)
 
     async def _add(self, tenant: Tenant, state: TenantState) -> None:
-        await self._pollers[group_of(tenant)].add(tenant.name, self._polling(tenant), state)
+        group = group_of(tenant)
+        await self._pollers[group].add(tenant.name, self._polling(tenant), state, self._dues(group, tenant.name))
+
+    def _dues(self, group: Group, tenant: str) -> Mapping[Target, float]:
+        """Return when what the last owner of the group had queued for a tenant is due (monotonic seconds)."""
+        inheritance = self._lease.inherited(group)
+        since_s = inheritance.since_s or 0.0
+        return {
+            queued.target: since_s + queued.due_in_s for queued in inheritance.queued if queued.target.tenant == tenant
+        }
 
     def run(self, tasks: asyncio.TaskGroup) -> None:
         """Start polling; `tasks` owns the pollers from now on."""
@@ -174,13 +235,12 @@ class Fleet:
             poller.wake()
 
     def _poller_of(self, tenant: str) -> Poller:
-        """Return who polls a tenant that is ours."""
-        if tenant not in self._tenants:
-            raise UnknownTenant(tenant, tuple(self._tenants))
-        group = group_of(self._tenants[tenant])
-        if self._lease.held(group) is None:
+        """Return who polls a tenant that runs here."""
+        if tenant in self._tenants:
+            return self._pollers[group_of(self._tenants[tenant])]
+        if tenant in self._groups:
             raise TenantElsewhere(f"another replica looks after tenant {tenant} now; ask that one, or try again")
-        return self._pollers[group]
+        raise UnknownTenant(tenant, tuple(self._groups))
 
     def next_look_s(self, key: JobKey) -> float | None:
         """See `spexporter.domain.ports.Prospects.next_look_s`."""
@@ -198,15 +258,23 @@ class Fleet:
         for poller in self._pollers.values():
             await poller.leave()
         await self._leave_windows(self._gates)
+        for group, poller in self._pollers.items():
+            self._lease.bequeath(group, poller.queued())
 
     async def _have_group(self, tenant: Tenant) -> None:
         """Make sure that the tenant's group has a gate and a poller."""
         group, shared = group_of(tenant), self._shared
         if group in self._pollers:
             return
-        gate = Gate(tenant.rate_limit, shared.clock)
-        if stored := await shared.ledger.open_window(group, shared.clock.wall()):
-            gate.restore(stored)
+        gate = Gate(
+            tenant.rate_limit,
+            shared.clock,
+            ours=lambda: self._lease.held(group) is not None,
+            ends_soon=self._lease.ends_soon,
+        )
+        fence = self._lease.held(group) or 0
+        if stored := await shared.ledger.open_window(group, shared.clock.wall(), fence=fence):
+            gate.restore(stored, self._lease.inherited(group))
         self._gates[group] = gate
         pulse = GroupPulse(group, shared.telemetry, shared.liveness, shared.clock)
         self._pollers[group] = Poller(group, lease=self._lease, clock=shared.clock, pulse=pulse)
@@ -272,14 +340,27 @@ class Fleet:
         )
         return client
 
-    async def _forget(self, name: str) -> None:
-        """Take a tenant that is not configured any more off the pages; the ledger keeps what it knows of it."""
-        del self._tenants[name]
+    async def _forget(self, name: str, *, paused: bool) -> None:
+        """Take a tenant that does not run here any more off the pages; the ledger keeps what it knows of it.
+
+        The next process goes on from the last page. One that may be another process's already is not written.
+        """
+        tenant, shared = self._tenants.pop(name), self._shared
         self._budgets.pop(name, None)
+        group, poller = group_of(tenant), self._pollers[group_of(tenant)]
+        if (fence := self._lease.held(group)) is None:
+            if not paused:
+                await poller.remove(name)
+            shared.ledger.abandon(name)
+        elif not paused:
+            self._left.setdefault(group, []).extend(it for it in poller.queued() if it.target.tenant == name)
+            polling = await poller.remove(name)
+            await shared.ledger.publish(name, {}, fence=fence)  # all that is under way is stored first
+            await polling.leave()
         self.desk.drop(name)
-        self._shared.board.drop(name)
-        self._shared.telemetry.end_tenant(name)
-        await self._shared.ledger.release(name)
+        shared.board.drop(name)
+        shared.telemetry.end_tenant(name)
+        await shared.ledger.release(name)
 
     async def _end_idle_groups(self) -> None:
         for group in [group for group, poller in self._pollers.items() if not len(poller)]:
@@ -289,17 +370,16 @@ class Fleet:
                 await asyncio.wait([task])
             self._shared.liveness.gone(group)
             await self._leave_windows([group])
+            self._lease.bequeath(group, self._left.pop(group, ()))
             del self._gates[group]
 
     async def _leave_windows(self, groups: Iterable[Group]) -> None:
-        windows = {group: self._gates[group].export() for group in groups}
+        windows = {group: self._gates[group].export() for group in groups if self._lease.held(group) is not None}
+        if not windows:
+            return
         await self._shared.ledger.close_windows(windows, self._shared.clock.wall())
 
 
 def _differ(before: Tenant, after: Tenant) -> bool:
     """Whether a tenant must begin anew: anything but its jobs has changed."""
     return replace(before, jobs=(), job_files=()) != replace(after, jobs=(), job_files=())
-
-
-def _terms(tenant: Tenant) -> Terms:
-    return Terms(tenant.name, tenant.former_names, tenant.retention_s, tenant.count_new_within_s)

@@ -64,6 +64,9 @@ class Telemetry:
         self._duration_by_endpoint: dict[str, Histogram] = {}
         self._store_up = self._new(Gauge, "spexporter_store_up")
         self._store_errors = self._new(Counter, "spexporter_store_errors_total")
+        self._lease_tenants = self._new(Gauge, "spexporter_lease_tenants")
+        self._replicas = self._new(Gauge, "spexporter_replicas")
+        self._replicas.set(1)
         self._unknown = self._new(Counter, "spexporter_unknown_values_total")
         self._log_messages = self._new(Counter, "spexporter_log_messages_total")
         self._series = self._new(Gauge, "spexporter_series")
@@ -149,6 +152,14 @@ class Telemetry:
     def store_up(self, *, up: bool) -> None:
         """See `StoreWatch.store_up`."""
         self._store_up.set(up)
+
+    def lease_tenants(self, tenants: int) -> None:
+        """Take note of how many tenants are this replica's."""
+        self._lease_tenants.set(tenants)
+
+    def replicas(self, alive: int) -> None:
+        """Take note of how many replicas share the tenants."""
+        self._replicas.set(alive)
 
     def store_failed(self, op: str) -> None:
         """See `StoreWatch.store_failed`."""

@@ -122,6 +122,8 @@ _ALIVE = Row(
                 f"max by (instance) ({_RELOADED})",
                 f"max by (instance) ({REPLICAS.series('spexporter_watched_files')})",
                 f"max by (instance) ({REPLICAS.series('spexporter_watched_files_bad')})",
+                f"max by (instance) ({REPLICAS.series('spexporter_lease_tenants')})",
+                f"max by (instance) ({REPLICAS.series('spexporter_replicas')})",
             ),
             (
                 Column("instance", "instance"),
@@ -134,6 +136,8 @@ _ALIVE = Row(
                 Column("Value #E", "good", by_value(YES_NO)),
                 Column("Value #F", "files watched"),
                 Column("Value #G", "files bad", by_step(NONE_IS_BEST)),
+                Column("Value #H", "tenants watched"),
+                Column("Value #I", "replicas it knows of"),
             ),
             height=4,
         ),

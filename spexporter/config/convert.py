@@ -90,6 +90,18 @@ def poll_pause(text: str) -> float:
     return seconds
 
 
+def lease(text: str) -> float:
+    """Return the seconds of a lease.
+
+    Raises:
+        ValueError: The text is not a duration from 1s to 10m.
+    """
+    seconds = duration(text)
+    if not 1.0 <= seconds <= 600.0:  # noqa: PLR2004 - said in the message
+        raise ValueError("must be from 1s to 10m")
+    return seconds
+
+
 def size(text: str) -> int:
     """Return the bytes of a size such as `64MiB`; at least 1 KiB.
 

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from spexporter.config import build, convert, rules
 from spexporter.config.heirs import inherited
 from spexporter.config.mistakes import validate
-from spexporter.config.model import FileSection
+from spexporter.config.model import FileSection, StoreSection
 from spexporter.config.nodes import Block, Complaints, texts
 from spexporter.config.patterns import resolve
 from spexporter.config.read import decode, read_bytes, read_main
@@ -64,7 +66,7 @@ def _config(
     return Config(
         tenants=(*build.tenants(section.tenants, root), *more.tenants),
         digest=digest,
-        store=Store(section.store.url, section.store.remember_counted),
+        store=_store(section.store),
         counters=Counters(section.counters.hold, section.counters.created),
         limits=Limits(section.limits.max_series, section.limits.max_jobs_per_tenant),
         per_job_metrics=section.per_job_metrics,
@@ -73,6 +75,12 @@ def _config(
         tenant_files=more.used,
         bad_files=more.bad,
     )
+
+
+def _store(section: StoreSection) -> Store:
+    path = section.url if isinstance(section.url, Path) else None
+    server = section.url if isinstance(section.url, SecretStr) else None
+    return Store(path, section.remember_counted, server, section.lease)
 
 
 def _digest(text: str, files: Iterable[TenantFile]) -> int:

@@ -96,7 +96,10 @@ FilePath = Annotated[str, read_by(convert.filled), _schema("path", _ANY_TEXT)]
 Hidden = Annotated[SecretStr, read_by(_secret), _schema("text, never shown", _ANY_TEXT)]
 ApiUrl = Annotated[str, read_by(urls.api_url), _schema("URL", _URL)]
 ProxyUrl = Annotated[str, read_by(urls.proxy_url), _schema("proxy URL", _URL)]
-StoreUrl = Annotated[Path | None, read_by(urls.store_path), _schema("store URL", _matching(urls.STORE_PATTERN))]
+StoreUrl = Annotated[
+    Path | SecretStr | None, read_by(urls.store_place), _schema("store URL", _matching(urls.STORE_PATTERN))
+]
+Lease = Annotated[float, read_by(convert.lease), _DURATION]
 ApiVersion = Annotated[str, read_by(choice(*API_VERSIONS)), _schema("choice", {"enum": list(API_VERSIONS)})]
 ListName = Annotated[str, read_by(choice(*LISTS)), _schema("choice", {"enum": list(LISTS)})]
 JobOperation = Annotated[Operation, read_by(_operation), _schema("choice", {"enum": list(SP_CONFIG_OPERATIONS)})]
@@ -257,9 +260,16 @@ class TenantSection(DefaultsSection, _Identity):
 
 
 class StoreSection(Section):
-    """`store`; `url` as the path of a file, None for memory alone; times in seconds."""
+    """`store`; `url` as the path of a file, a database's URL, or None for memory alone; times in seconds."""
 
-    url: StoreUrl = _key("Where counters and ended jobs are kept over restarts", "sqlite:///spexporter.db")
+    url: StoreUrl = _key(
+        "Where counters and ended jobs are kept over restarts; a PostgreSQL database is shared by several replicas",
+        "sqlite:///spexporter.db",
+    )
+    lease: Lease = _key(
+        "With PostgreSQL: how long a replica that is gone or cut off still counts as the one that watches its tenants",
+        "15s",
+    )
     remember_counted: Duration = _key(
         "How long a counted job is known, since its id was last configured, listed or asked for;"
         " at least the longest `retention`",

@@ -5,11 +5,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-STORE_PATTERN = r"sqlite://(/[^?#]*[^?#/])?"
+from pydantic import SecretStr
+
+SERVER_PATTERN = r"postgresql://[^/?#\s]*/[^/?#\s]+(\?[^#\s]*)?"
+STORE_PATTERN = rf"sqlite://(/[^?#]*[^?#/])?|{SERVER_PATTERN}"
 
 _STORES = (
-    "sqlite:///spexporter.db (in the working directory), sqlite:////var/lib/spexporter/spexporter.db (an absolute path)"
-    " or sqlite:// (memory alone)"
+    "sqlite:///spexporter.db (in the working directory), sqlite:////var/lib/spexporter/spexporter.db (an absolute"
+    " path), sqlite:// (memory alone) or postgresql://user:password@host/database"
 )
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
@@ -40,6 +43,20 @@ def proxy_url(text: str) -> str:
     return text
 
 
+def store_place(text: str) -> Path | SecretStr | None:
+    """Return where a store is: a file or memory as `store_path` says, or the URL of a PostgreSQL database, hidden.
+
+    Raises:
+        ValueError: It is no URL of a store.
+    """
+    scheme = text.partition("://")[0]
+    if not re.fullmatch(r"postgres(ql)?(\+.*)?", scheme):
+        return store_path(text)
+    if not text.isprintable() or not re.fullmatch(SERVER_PATTERN, text):
+        raise ValueError("must be postgresql://user:password@host/database; what is special in a password as %40 for @")
+    return SecretStr(text)
+
+
 def store_path(text: str) -> Path | None:
     """Return the path in the URL of an SQLite file, as it is written, or None for `sqlite://`: memory alone.
 
@@ -47,8 +64,6 @@ def store_path(text: str) -> Path | None:
         ValueError: It is not such a URL, or cannot name a file.
     """
     scheme, found, rest = text.partition("://")
-    if re.fullmatch(r"postgres(ql)?(\+.*)?", scheme):
-        raise ValueError(f"must be {_STORES}; postgresql:// is not supported by this version")
     if scheme != "sqlite" or not found:
         raise ValueError(f"must be {_STORES}")
     if wrong := _wrong_place(rest):

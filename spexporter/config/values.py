@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import SecretStr
+
 from spexporter.config.secret import Secret
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.errors import Problem
@@ -73,12 +75,15 @@ class Tenant:
 class Store:
     """What outlives a restart: a file, a relative `path` of which starts at the working directory, or memory alone.
 
-    A counted job is remembered for `remember_counted_s` since its id was last configured, listed or asked for; that is
-    at least any tenant's `retention_s`.
+    With the URL of a `server` it is that database, which several replicas share: then `lease_s` is how long what one of
+    them watches is its own without a sign of life. A counted job is remembered for `remember_counted_s` since its id
+    was last configured, listed or asked for; that is at least any tenant's `retention_s`.
     """
 
     path: Path | None
     remember_counted_s: float
+    server: SecretStr | None = None
+    lease_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class RequestBudget:
         self._paused_until_s = -math.inf
         self._share = 1.0
         self._share_since_s = -math.inf
+        self.halved = False  # only half of our allowance is to be used: see `spend`
 
     def relimit(self, limit: RateLimit) -> None:
         """Let another limit hold from now on; what is used stays used."""
@@ -117,9 +118,14 @@ class RequestBudget:
 
     def allowed(self, now_s: float) -> int:
         """Places that we allow ourselves now: fewer after a 429, which shows that we are not alone or know less."""
+        most = self._half if self.halved else self._most
         if self._share == 1.0:
-            return self._most
-        return max(1, math.floor(self._most * self._present_share(now_s) + _NOISE))
+            return most
+        return max(1, math.floor(most * self._present_share(now_s) + _NOISE))
+
+    @property
+    def _half(self) -> int:
+        return max(1, self._most // 2)
 
     def throttled(self, now_s: float) -> None:
         """Halve our share after a 429; it grows back slowly, so that another user of the client is not starved.
@@ -150,9 +156,14 @@ class RequestBudget:
         self.pause(now_s + min(state.paused_for_s, LONGEST_PAUSE_S))
         self._share, self._share_since_s = state.share, now_s
 
-    def spend(self, now_s: float) -> None:
-        """Take every place until a window from now: nobody knows what a process that was killed has used."""
-        self._free_at.extend([now_s + self._window_s] * self._most)
+    def spend(self, at_s: float, halved_s: float | None = None) -> None:
+        """Take every place until a window from `at_s`: nobody knows what a process that ended then has used.
+
+        One that has used no more than half since `halved_s` has not used the others later than then.
+        """
+        half = self._half if halved_s is not None else self._most
+        self._free_at.extend([(halved_s or 0.0) + self._window_s] * (self._most - half))
+        self._free_at.extend([at_s + self._window_s] * half)
 
     @property
     def paused_until_s(self) -> float:

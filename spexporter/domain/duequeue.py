@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from spexporter.domain.dueorder import DueOrder
@@ -41,6 +41,9 @@ class DueQueue(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._place_of)
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        return map(self._entry, self._place_of.values())
 
     def add(self, target: T, due_s: float, seen_s: float | None = None) -> None:
         """Queue `target` for `due_s`, anew if it is queued.

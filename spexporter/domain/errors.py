@@ -11,6 +11,7 @@ SpexporterError
   + TooManyJobs             the tenant has as many jobs that have not ended as `limits` allows
   + UnknownJob              nobody has named the job
   + NamedElsewhere          a source other than our API names the job
+- LeaseEnded              another replica may look after the tenant now: nothing is asked of it
 - TenantError             one exchange failed; its `reason` is the label value; polling goes on
   + TenantUnreachable       no answer: DNS, connect, TLS, connection lost
   + TenantTimeout           no whole answer in time
@@ -100,6 +101,10 @@ class UnknownJob(WatchError):
 
 class NamedElsewhere(WatchError):
     """A source other than our API names the job, so it can be taken back only there."""
+
+
+class LeaseEnded(SpexporterError):
+    """This process may not ask the tenant any more: its lease has ended."""
 
 
 class TenantError(SpexporterError):

@@ -8,12 +8,22 @@ _LONGEST_START_S = 30.0
 
 
 class Liveness:
-    """Answers `/-/healthy` and `/-/ready`."""
+    """Answers `/-/healthy` and `/-/ready`.
 
-    def __init__(self, tenants: Iterable[str], started_s: float) -> None:
+    `opened_s` is when the store was opened, None where that is still to come; see `opened`.
+    """
+
+    def __init__(self, tenants: Iterable[str], opened_s: float | None) -> None:
         self._untried = set(tenants)
-        self._started_s = started_s
+        self._opened_s = opened_s
+        self._was_ready = False
         self._beats: dict[str, float] = {}
+
+    def opened(self, tenants: Iterable[str], now_s: float) -> None:
+        """Take note that the store is open, and of the tenants that are ours so far."""
+        if self._opened_s is None:
+            self._opened_s = now_s
+            self._untried = set(tenants)
 
     def beat(self, scheduler: str, now_s: float) -> None:
         """Take note that a scheduler is alive, or is to begin."""
@@ -36,7 +46,7 @@ class Liveness:
         return self.silence_s(now_s) <= _LONGEST_SILENCE_S
 
     def ready(self, now_s: float) -> bool:
-        """Whether every tenant was tried once, or has had the time; once true, it stays so."""
-        if now_s - self._started_s >= _LONGEST_START_S:
-            self._untried.clear()
-        return not self._untried
+        """Whether the store was opened and every tenant tried once, or had the time; once true, it stays so."""
+        if self._opened_s is not None and not self._was_ready:
+            self._was_ready = not self._untried or now_s - self._opened_s >= _LONGEST_START_S
+        return self._was_ready

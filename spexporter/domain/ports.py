@@ -222,11 +222,16 @@ class Queued(NamedTuple):
 class Inheritance(NamedTuple):
     """What the last owner of a group has left: since when nobody has asked (monotonic seconds), and the queue then.
 
-    `since_s` is None where there was none, or where it is not known.
+    `since_s` is None where that is not known. One that did not hand over has used no more than half of its rate limit
+    since `halved_s`.
     """
 
     since_s: float | None = None
+    halved_s: float | None = None
     queued: Sequence[Queued] = ()
+
+
+NOTHING = Inheritance()
 
 
 class Lease(Protocol):
@@ -239,6 +244,10 @@ class Lease(Protocol):
 
 class Leases(Lease, Protocol):
     """The same for whoever begins and ends groups."""
+
+    def ends_soon(self) -> bool:
+        """Whether leases were not renewed in time: only half of each rate limit is to be used."""
+        ...
 
     def inherited(self, group: Group) -> Inheritance:
         """Return what the last owner of `group`, which is ours, has left."""

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -117,6 +117,15 @@ class Schedule:
         """When `target` will be looked at, None when it is not queued."""
         return self._queue(target.tenant).due_s(target)
 
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._queues.values())
+
+    def queued(self, now_s: float) -> Iterator[tuple[Target, float]]:
+        """Yield everything that is queued, and in how many seconds from `now_s` it is due."""
+        for queue in self._queues.values():
+            for target, due_s in queue.queued():
+                yield target, max(0.0, due_s - now_s)
+
     def head(self, opens: Opens = _always) -> float:
         """When there is something to take, infinity when there never is."""
         return min((max(queue.ready_s(), opens(name)) for name, queue in self._queues.items()), default=math.inf)
@@ -194,6 +203,14 @@ class TenantQueue:
     def discard(self, target: Target) -> None:
         """Forget `target`."""
         self._queue.discard(_short(target))
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def queued(self) -> Iterator[tuple[Target, float]]:
+        """Yield everything that is queued, with its due time."""
+        for entry in self._queue:
+            yield _whole(self._tenant, entry.target), max(self._latest_s(entry), self.held_until_s)
 
     def due_s(self, target: Target) -> float | None:
         """When `target` will be looked at, None when it is not queued."""

@@ -123,6 +123,20 @@ OWN_FAMILIES: tuple[Family, ...] = (
         question="Does the store fail now and then?",
     ),
     Family(
+        "spexporter_lease_tenants",
+        "gauge",
+        (),
+        "Tenants that this replica watches.",
+        question="Who watches how many tenants, and does their sum leave out none?",
+    ),
+    Family(
+        "spexporter_replicas",
+        "gauge",
+        (),
+        "Replicas that share the tenants now, this one included; 1 without a shared store.",
+        question="Are all replicas there?",
+    ),
+    Family(
         "spexporter_unknown_values_total",
         "counter",
         ("field",),

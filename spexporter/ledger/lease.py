@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from spexporter.domain.ports import Group, Inheritance, Queued
+from spexporter.domain.ports import NOTHING, Group, Inheritance, Queued
 
 
 class SoleOwner:
@@ -16,7 +16,11 @@ class SoleOwner:
     def inherited(self, group: Group) -> Inheritance:
         """See `Leases.inherited`: the store alone knows what the process before has left."""
         del group
-        return Inheritance()
+        return NOTHING
+
+    def ends_soon(self) -> bool:
+        """See `Leases.ends_soon`: never."""
+        return False
 
     def bequeath(self, group: Group, queued: Collection[Queued]) -> None:
         """See `Leases.bequeath`: whoever starts next asks for everything soon."""

@@ -13,9 +13,9 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, unbind_contextvars
 
 from spexporter.clock import Clock
-from spexporter.domain.errors import TenantError
+from spexporter.domain.errors import LeaseEnded, TenantError
 from spexporter.domain.job import Job, JobKey, WatchedJob
-from spexporter.domain.ports import Group, Lease, Pulse
+from spexporter.domain.ports import Group, Lease, Pulse, Queued
 from spexporter.domain.schedule import Schedule, Target, TargetKind, spread_s
 from spexporter.domain.view import TenantState
 from spexporter.poller.asks import Following
@@ -39,23 +39,30 @@ class Poller:
         self._pulse = pulse
         self._schedule = Schedule()
         self._before_run: list[Target] | None = []
+        self._dues: dict[Target, float] = {}
         self._in_flight: Counter[str] = Counter()
         self._tending: set[str] = set()
         self._shut_since_s: dict[str, float] = {}  # by tenant: since when looks that are due wait for budget
         self._wake = asyncio.Event()
         self._wakes_s = -math.inf  # when it wakes by itself
 
-    async def add(self, name: str, tenant: TenantPolling, state: TenantState) -> None:
-        """Show what the ledger knows of a tenant, before the first exchange, and poll it from now on."""
+    async def add(
+        self, name: str, tenant: TenantPolling, state: TenantState, dues: Mapping[Target, float] | None = None
+    ) -> None:
+        """Show what the ledger knows of a tenant, before the first exchange, and poll it from now on.
+
+        `dues` is when looks that another process had queued are due (monotonic seconds).
+        """
+        self._dues |= dues or {}
         targets = await tenant.restore(state)
         self._tenants[name] = tenant
         self._schedule.pace(name, tenant.pace)
         self._ask_soon([Target(name, TargetKind.PROBE), *targets])
         self._wake.set()
 
-    async def remove(self, name: str) -> None:
-        """Ask nothing of a tenant any more, and end what is under way."""
-        del self._tenants[name]
+    async def remove(self, name: str) -> TenantPolling:
+        """Ask nothing of a tenant any more, end what is under way, and return what is known of it."""
+        tenant = self._tenants.pop(name)
         self._schedule.drop(name)
         under_way = self._looks.pop(name, set())
         for look in under_way:
@@ -64,6 +71,22 @@ class Poller:
         self._in_flight.pop(name, None)
         self._shut_since_s.pop(name, None)
         self._tending.discard(name)
+        return tenant
+
+    def halt(self) -> None:
+        """End all looks that are under way: the group may be another process's."""
+        for under_way in self._looks.values():
+            for look in under_way:
+                look.cancel()
+
+    @property
+    def cost(self) -> float:
+        """How much there is to do: how many looks are queued and under way."""
+        return float(len(self._schedule) + self._in_flight.total())
+
+    def queued(self) -> list[Queued]:
+        """Return the looks that are queued, for whoever goes on."""
+        return [Queued(target, due_in_s) for target, due_in_s in self._schedule.queued(self._clock.monotonic())]
 
     def __len__(self) -> int:
         return len(self._tenants)
@@ -84,6 +107,14 @@ class Poller:
         """
         self._ask_about(await self._tenants[tenant].begin(job))
         self._wake.set()
+
+    def check_ours(self, tenant: str) -> None:
+        """Make sure that what is watched of `tenant` from now on will be.
+
+        Raises:
+            TenantElsewhere: another replica may look after it now.
+        """
+        self._tenants[tenant].check_ours()
 
     def reloaded(self, tenant: str) -> None:
         """Ask again what was switched off until a reload."""
@@ -131,7 +162,7 @@ class Poller:
         for target in targets:
             pace = self._tenants[target.tenant].pace
             after_s = spread_s(pace, target.tenant) + (spread_s(pace, str(target.key)) if target.key else 0.0)
-            self._schedule.add(target, now_s + after_s)
+            self._schedule.add(target, max(now_s, self._dues.pop(target, now_s + after_s)))
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -242,12 +273,15 @@ class Poller:
         try:
             following = await tenant.look(target)
         except TenantError as error:
-            self._put_off(target, tenant.failed(target, error))
+            self._put_off(target, tenant, tenant.failed(target, error))
+        except LeaseEnded:
+            self._pulse.skipped("lease")
+            self._put_off(target, tenant, _HEARTBEAT_S)
         except Exception:  # a bug in one look must not blind us to the others
             log.exception("look_crashed")
-            self._put_off(target, tenant.pace.slowest_s)
+            self._put_off(target, tenant, tenant.pace.slowest_s)
         else:
-            if following is not None:
+            if following is not None and self._is_here(target, tenant):
                 self._queue(following)
         finally:
             self._in_flight[target.tenant] -= 1
@@ -261,9 +295,14 @@ class Poller:
         else:
             self._schedule.add(following.target, now_s + following.after_s)
 
-    def _put_off(self, target: Target, after_s: float) -> None:
+    def _is_here(self, target: Target, tenant: TenantPolling) -> bool:
+        """Whether the tenant has not left meanwhile: a look can end by itself in the moment in which it is ended."""
+        return self._tenants.get(target.tenant) is tenant
+
+    def _put_off(self, target: Target, tenant: TenantPolling, after_s: float) -> None:
         """Queue another try, and hold back the whole tenant where nothing is to be asked of it for a while."""
-        tenant = self._tenants[target.tenant]
+        if not self._is_here(target, tenant):
+            return
         if tenant.watches(target):
             self._schedule.add(target, self._clock.monotonic() + after_s)
         if (until_s := tenant.waits_until_s) is not None:

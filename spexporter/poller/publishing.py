@@ -12,6 +12,7 @@ from spexporter.domain.baseline import Baselines
 from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import UNKNOWN
+from spexporter.domain.errors import TenantElsewhere
 from spexporter.domain.job import Job, JobKey
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
@@ -91,6 +92,15 @@ class Publisher:
         if unpublished := self._to_publish():
             self.state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
             self._behind = bool(self._to_publish())
+
+    def check_ours(self) -> None:
+        """Make sure that what is applied now will be written.
+
+        Raises:
+            TenantElsewhere: another replica may look after the tenant now.
+        """
+        if self._lease.held(self._group) is None:
+            raise TenantElsewhere(f"another replica looks after tenant {self._tenant} now; ask that one, or try again")
 
     def show(self) -> None:
         """Put the present view on the board."""

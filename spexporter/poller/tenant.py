@@ -124,6 +124,14 @@ class TenantPolling:
         self.show()
         return self._left_to_ask([job.key])
 
+    def check_ours(self) -> None:
+        """Make sure that what is watched from now on will be.
+
+        Raises:
+            TenantElsewhere: another replica may look after the tenant now.
+        """
+        self._publisher.check_ours()
+
     @property
     def jobs(self) -> Mapping[JobKey, Job]:
         """What is watched and has not left the pages for ever."""

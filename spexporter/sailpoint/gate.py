@@ -6,16 +6,30 @@ from contextlib import AsyncExitStack
 
 from spexporter.clock import Clock
 from spexporter.domain.budget import BudgetState, RateLimit, RequestBudget, throttle_pause
-from spexporter.domain.ports import StoredWindow
+from spexporter.domain.errors import LeaseEnded
+from spexporter.domain.ports import NOTHING, Inheritance, StoredWindow
 from spexporter.sailpoint.endpoints import VERSIONS
 
 
 class Gate:
-    """All budgets of one client id, one for each API version. First come, first served."""
+    """All budgets of one client id, one for each API version. First come, first served.
 
-    def __init__(self, limit: RateLimit, clock: Clock) -> None:
+    Nobody gets a place while the group is not `ours`, and only half of the places are given away while that is to end
+    soon: whoever comes then has to wait less.
+    """
+
+    def __init__(
+        self,
+        limit: RateLimit,
+        clock: Clock,
+        *,
+        ours: Callable[[], bool] = lambda: True,
+        ends_soon: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.budgets = {version: RequestBudget(limit) for version in VERSIONS}
         self._clock = clock
+        self._ours = ours
+        self._ends_soon = ends_soon
         self._turns = {version: asyncio.Lock() for version in VERSIONS}
         self._pauses_in_a_row = 0
         self._requests = 0  # under way, whatever their version
@@ -42,7 +56,12 @@ class Gate:
             self.budgets[version].finish(now_s)
 
     def start(self, versions: Sequence[str]) -> bool:
-        """Take a place in each budget if all have one and nobody waits; tell whether that is so."""
+        """Take a place in each budget if all have one and nobody waits; tell whether that is so.
+
+        Raises:
+            LeaseEnded: the group is not ours.
+        """
+        self._check()
         now_s = self._clock.monotonic()
         for version in versions:
             if self._turns[version].locked() or self.budgets[version].opens_at(now_s) > now_s:
@@ -53,20 +72,33 @@ class Gate:
         return True
 
     async def wait(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> None:
-        """Wait for a place in each budget, and take them; see `place`."""
+        """Wait for a place in each budget, and take them; see `place`.
+
+        Raises:
+            LeaseEnded: the group is not ours any more.
+        """
         asked_s = self._clock.monotonic()
         budgets = [self.budgets[version] for version in versions]
         async with AsyncExitStack() as turns:
             for version in versions:
                 await turns.enter_async_context(self._turns[version])
             now_s = self._clock.monotonic()
+            self._check()
             while (opens_s := max(budget.opens_at(now_s) for budget in budgets)) > now_s:
                 await self._clock.sleep_until(opens_s)
                 now_s = self._clock.monotonic()
+                self._check()
             for budget in budgets:
                 budget.start(now_s)
         self._requests += 1
         on_wait(self._clock.monotonic() - asked_s)
+
+    def _check(self) -> None:
+        if not self._ours():
+            raise LeaseEnded("its lease has ended")
+        halved = self._ends_soon()
+        for budget in self.budgets.values():
+            budget.halved = halved
 
     def throttled(self, versions: Sequence[str], asked_s: float | None) -> float:
         """Pause the budgets of `versions` after a 429 that asks for `asked_s`; return the end in monotonic seconds."""
@@ -91,12 +123,12 @@ class Gate:
         now_s = self._clock.monotonic()
         return {version: budget.export(now_s) for version, budget in self.budgets.items()}
 
-    def restore(self, stored: StoredWindow) -> None:
-        """Go on where another process has stopped, or was killed."""
+    def restore(self, stored: StoredWindow, before: Inheritance = NOTHING) -> None:
+        """Go on where another process has stopped, or was killed, or was before us."""
         now_s = self._clock.monotonic()
         for version, budget in self.budgets.items():
             if not stored.clean:
-                budget.spend(now_s)
+                budget.spend(now_s if before.since_s is None else before.since_s, before.halved_s)
             elif version in stored.windows:
                 budget.restore(stored.windows[version], now_s)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from spexporter.web.api import in_json
@@ -32,7 +32,7 @@ class _OthersFaults(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let everything else pass; see `logging.Filter.filter`."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ClientConnectionResetError)
+        return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
 
 
 _library_log = logging.getLogger(__name__)

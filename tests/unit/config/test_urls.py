@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from spexporter.config import urls
 
@@ -98,7 +99,11 @@ def test_store_is_a_file_or_memory(text: str, path: Path | None) -> None:
             (text, "must be sqlite:///spexporter.db")
             for text in ("SQLITE:///a", "sqlite3:///a", "sqlite+x:///a", "://")
         ),
-        *((f"{scheme}://a", "not supported by this") for scheme in ("postgres", "postgresql", "postgresql+asyncpg")),
+        *((f"{scheme}://h/a", "must be postgresql:") for scheme in ("postgres", "postgresql+asyncpg")),
+        *(
+            (f"postgresql://{rest}", "must be postgresql:")
+            for rest in ("", "h", "h/", "h/a#b", "h/a b", "h/a/b", "h/a\n")
+        ),
         *((f"sqlite:{slashes}:memory:", "without :memory:") for slashes in ("//", "///", "////")),
         *((f"sqlite://{rest}", r"\(\? and #\)") for rest in ("?a", "#", "/a?", "/a#b", "a?mode=memory", "/?a=/b")),
         *((f"sqlite://{rest}", "must have three slashes") for rest in ("a", "a/b", "localhost/a.db", " ", "../a")),
@@ -109,7 +114,16 @@ def test_store_is_a_file_or_memory(text: str, path: Path | None) -> None:
 def test_other_stores_are_refused(text: str, message: str) -> None:
     """Each with what would be right."""
     with pytest.raises(ValueError, match=message):
-        urls.store_path(text)
+        urls.store_place(text)
+
+
+@pytest.mark.parametrize("rest", ["h/d", "u:p%40@h:5432/d", "a,b:2/d?target_session_attrs=any", "/d?host=/run/pg"])
+def test_store_is_a_database_whose_url_is_hidden(rest: str) -> None:
+    """It may carry a password, name several hosts, or a socket."""
+    place = urls.store_place(f"postgresql://{rest}")
+    assert isinstance(place, SecretStr)
+    assert place.get_secret_value() == f"postgresql://{rest}"
+    assert "d" not in str(place)
 
 
 @given(st.text(alphabet=st.sampled_from("abz:/.?#~ @%") | st.characters(codec="utf-8"), max_size=8))

@@ -3,7 +3,7 @@ from spexporter.domain.liveness import Liveness
 
 def test_ready_once_every_tenant_was_tried() -> None:
     """One tenant without a first attempt holds readiness back; trying it settles it for ever."""
-    liveness = Liveness(["a", "b"], started_s=0.0)
+    liveness = Liveness(["a", "b"], opened_s=0.0)
     liveness.attempted("a")
     assert not liveness.ready(1.0)
     liveness.attempted("b")
@@ -12,14 +12,14 @@ def test_ready_once_every_tenant_was_tried() -> None:
 
 def test_ready_after_half_a_minute_whatever_happens() -> None:
     """A tenant that hangs does not keep the others off the load balancer."""
-    liveness = Liveness(["a"], started_s=0.0)
+    liveness = Liveness(["a"], opened_s=0.0)
     assert not liveness.ready(29.9)
     assert liveness.ready(30.0)
 
 
 def test_healthy_while_the_slowest_scheduler_beats() -> None:
     """One silent scheduler is enough to be unhealthy; where there is none, none is silent."""
-    liveness = Liveness([], started_s=0.0)
+    liveness = Liveness([], opened_s=0.0)
     assert liveness.healthy(1000.0)
     liveness.beat("x", 10.0)
     liveness.beat("y", 50.0)

@@ -1,0 +1,187 @@
+"""This replica's share of the groups: takes what is nobody's, lets go of what is too much, and of what has ended."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+
+from spexporter.clock import Clock
+from spexporter.domain.errors import StoreError
+from spexporter.domain.liveness import Liveness
+from spexporter.domain.ports import Group, StoreWatch
+from spexporter.domain.sharing import dealt, surplus
+from spexporter.files import Files
+from spexporter.fleet import Fleet
+from spexporter.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from spexporter.ledger.replica import Replica  # its driver is an extra
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_LOOK_EVERY_S = 0.5
+_GROUPS_AT_A_TIME = 100  # so that the first ones need not wait until the last ones are read
+_SAID_AGAIN = 0.1  # costs are told when they have changed by this part
+
+
+class Share:
+    """Keeps this replica's leases while it runs, and the fleet as they say.
+
+    Three tasks, so that none waits for another's business: one renews, one sees to it that nothing is asked after the
+    end, and one takes and lets go.
+    """
+
+    def __init__(
+        self, replica: "Replica", fleet: Fleet, files: Files, *, telemetry: Telemetry, liveness: Liveness, clock: Clock
+    ) -> None:
+        self._replica = replica
+        self._fleet = fleet
+        self._files = files
+        self._telemetry = telemetry
+        self._watch: StoreWatch = telemetry
+        self._liveness = liveness
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._named: frozenset[Group] = frozenset()
+        self._told: dict[Group, float] = {}
+        self._balance_at_s = 0.0
+        self._said: set[str] = set()
+        self._ended = False
+
+    async def run(self) -> None:
+        """Share until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew(), name="lease renewal")
+            tasks.create_task(self._end_in_time(), name="lease end")
+            tasks.create_task(self._share(), name="sharing")
+
+    async def _renew(self) -> None:
+        """Renew at a third of the lease; where that fails, soon again, until the end."""
+        while True:
+            due_s = self._replica.renewed_s + self._replica.lease_s / 3
+            retry_s = self._clock.monotonic() + self._replica.lease_s / 30
+            await self._clock.sleep_until(max(due_s, retry_s))
+            if not self._replica.alive():
+                continue
+            try:
+                await self._replica.beat()
+                self._works()
+            except StoreError as error:
+                self._fails("write", error)
+            if not self._replica.alive():
+                self._wake.set()
+
+    async def _end_in_time(self) -> None:
+        """End all requests under way as our leases end, whatever the store and the fleet are waiting for."""
+        while True:
+            await self._clock.sleep_until(max(self._replica.ends_s, self._clock.monotonic() + _LOOK_EVERY_S))
+            if not self._replica.alive() and self._fleet.tenants and not self._ended:
+                self._ended = True
+                self._fleet.halt()
+                log.error(
+                    "lease_ended",
+                    tenants=len(self._fleet.tenants),
+                    cure="none needed if replica_joined follows; another replica may watch the tenants now",
+                )
+                self._wake.set()
+
+    async def _share(self) -> None:
+        while True:
+            more = False
+            try:
+                more = await self._round()
+                self._works()
+            except StoreError as error:
+                self._fails("read", error)
+            if not more:
+                await self._clock.wait(self._wake, self._clock.monotonic() + _LOOK_EVERY_S)
+            self._wake.clear()
+
+    async def _round(self) -> bool:
+        """Do what is to be done now, and tell whether there is more.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        replica = self._replica
+        if not replica.alive():
+            await self._begin_anew()
+        configured = frozenset(self._fleet.groups.values())
+        if not configured <= self._named:
+            await replica.name_groups(configured - self._named)
+            self._named = configured
+        more = await self._take(await replica.look() & configured)
+        self._liveness.opened(self._fleet.tenants, self._clock.monotonic())
+        if not more and self._clock.monotonic() >= self._balance_at_s:
+            more = await self._balance(configured)
+        return more
+
+    async def _begin_anew(self) -> None:
+        self._replica.lapse()
+        await self._files.regroup()
+        await self._replica.join()
+        self._ended = False
+        self._named = frozenset()
+        self._told.clear()
+
+    async def _take(self, free: Collection[Group]) -> bool:
+        """Take our part of the groups that are nobody's."""
+        if not free:
+            return False
+        found = await self._replica.free(free)
+        loads = {replica: load.cost for replica, load in (await self._replica.loads()).items()}
+        mine = dealt(loads, {group: each.cost for group, each in found.items()}, self._replica.id)
+        # What nobody takes, because its configuration does not name it, or it cannot, is anybody's.
+        left = [group for group, each in found.items() if each.long and group not in mine]
+        some = [*mine, *left][:_GROUPS_AT_A_TIME]
+        if not some:
+            return False
+        await self._replica.take(some)
+        await self._files.regroup()
+        return len(mine) > len(some)
+
+    async def _balance(self, configured: Collection[Group]) -> bool:
+        """Let go of what is more than our part, or not configured any more."""
+        self._balance_at_s = self._clock.monotonic() + self._replica.lease_s / 3
+        costs = self._costs()
+        await self._tell(costs)
+        found = await self._replica.loads()
+        self._telemetry.replicas(len(found))
+        strange = [group for group in costs if group not in configured]
+        loads = {replica: load.cost for replica, load in found.items()}
+        let_go = [*strange, *surplus(loads, costs, self._replica.id)][:_GROUPS_AT_A_TIME]
+        if not let_go:
+            return False
+        await self._files.regroup(let_go)
+        await self._replica.hand_over(let_go)
+        log.info("groups_handed_over", groups=len(let_go))
+        self._balance_at_s = 0.0
+        return True
+
+    def _costs(self) -> Mapping[Group, float]:
+        running = self._fleet.costs()
+        return {group: running.get(group, 1.0) for group in self._replica.groups}
+
+    async def _tell(self, costs: Mapping[Group, float]) -> None:
+        new = {group: cost for group, cost in costs.items() if self._differs(group, cost)}
+        if new:
+            await self._replica.weigh(new)
+            self._told |= new
+
+    def _differs(self, group: Group, cost: float) -> bool:
+        told = self._told.get(group)
+        return told is None or abs(cost - told) > _SAID_AGAIN * told
+
+    def _fails(self, op: str, error: StoreError) -> None:
+        self._watch.store_failed(op)
+        self._watch.store_up(up=False)
+        if error.message not in self._said:
+            self._said.add(error.message)
+            log.error("store_failed", error=error.message, cure=error.cure)
+
+    def _works(self) -> None:
+        if self._said:
+            self._said.clear()
+            self._watch.store_up(up=True)
+            log.info("store_recovered")
