@@ -1,4 +1,4 @@
-"""Three daemons that share a real PostgreSQL, and everything that can happen to them; benchmarks/replicas.py is longer."""
+"""Three daemons that share a real PostgreSQL, and what can happen to them; benchmarks/replicas.py goes on longer."""
 
 from collections.abc import Iterator
 from pathlib import Path

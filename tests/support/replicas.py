@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from spexporter.simulator import Simulator, TenantPlan, default_plans
 from tests.support.eventually import eventually
 from tests.support.postgres import Server
 from tests.support.program import Program, answer, free_port, spexporter
+from tests.support.prometheus import Prometheus, prometheus
 from tests.support.truth import TOTALS
 from tests.support.world import config_text
 
@@ -38,7 +40,10 @@ DEFAULTS = """\
   poll: {fastest: 500ms, slowest: 2s, probe: 30s}
   retention: 30d"""
 COUNTERS = (*TOTALS.values(), "spconfig_jobs_finished_total", "spconfig_import_results_total")
+LABELS = ("tenant", "object_type", "operation", "state", "outcome")
 SCRAPE_EVERY_S = 1.0
+FIRST_END_S = 20.0  # everything is there by then
+HOLD = "3s"  # so that each scraper sees where a counter stood
 LATE_S = 0.25  # a request is seen when the simulator comes to it, which is busy with all tenants
 BAD_NEWS = re.compile(r"^.*(?:level=critical|Traceback|_crashed).*$", re.MULTILINE)
 AUDIT = (
@@ -198,6 +203,8 @@ class Findings:
     moves: int
     pages: int
     bad_news: list[str]
+    scraped: "Scraped | None" = None
+    scraped_differences: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
@@ -239,7 +246,7 @@ async def replicas(
     for plan in plans:
         simulator.start(plan.name, "export", queue_s=0.0, duration_s=math.inf)  # so that there is always something due
         for number in range(jobs_each):
-            duration_s = rng.uniform(2.0, lasts_s)
+            duration_s = rng.uniform(FIRST_END_S, max(FIRST_END_S, lasts_s) + 5.0)
             simulator.start(
                 plan.name, ("import", "export")[number % 2], queue_s=0.0, duration_s=duration_s, final_state=None
             )
@@ -278,7 +285,7 @@ class Replicas:
         self._plans = plans
         self._url = server.fresh()
         self._database = self._url.rpartition("/")[2]
-        self._stack = AsyncExitStack()
+        self.stack = AsyncExitStack()
         self._runners: list[web.AppRunner] = []
         self._audited = False
 
@@ -292,7 +299,7 @@ class Replicas:
         tenants_url = await self._serve(stack, number)
         text = config_text(self.simulator, tenants_url, extra=DEFAULTS)
         url = self._url.replace(f":{parts.port}/", f":{cable.listen}/")
-        for key, value in {"url": f"{url}\n  lease: {self.lease_s:g}s", "hold": "0s"}.items():
+        for key, value in {"url": f"{url}\n  lease: {self.lease_s:g}s", "hold": HOLD}.items():
             text, found = re.subn(rf"^  {key}: .*$", f"  {key}: {value}", text, flags=re.MULTILINE)
             assert found == 1, f"{key} is there {found} times"
         config = self._folder / f"replica-{number}.yaml"
@@ -321,7 +328,7 @@ class Replicas:
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
         """End all that runs as the block ends."""
-        async with self._stack:
+        async with self.stack:
             yield
 
     async def start(self, daemon: Daemon) -> None:
@@ -330,7 +337,7 @@ class Replicas:
         arguments = ("run", "--config.file", daemon.config, "--web.listen-address", daemon.listen)
         name = f"replica-{daemon.number}-{daemon.lives}"
         running = spexporter(*arguments, "--web.enable-lifecycle", folder=self._folder, name=name)
-        daemon.program = await self._stack.enter_async_context(running)
+        daemon.program = await self.stack.enter_async_context(running)
         daemon.pids.append(daemon.program.process.pid)
         await daemon.program.says("event=started")
 
@@ -463,7 +470,7 @@ class Replicas:
         """Wait until all pages together say what is true, whatever is just moving."""
 
         async def look() -> bool:
-            return not list(_differences(self._truth(), await self.pages()))
+            return not list(_differences(self.truth(), await self.pages()))
 
         with suppress(AssertionError):  # the same
             await eventually(look, "the truth", within_s=within_s, every_s=1.0)
@@ -474,7 +481,7 @@ class Replicas:
             self._read(daemon)
         held = await self._held()
         stragglers = [late_s for asked in self.asked if (late_s := self._late_s(asked, held)) > LATE_S]
-        shown, true = await self.pages(), self._truth()
+        shown, true = await self.pages(), self.truth()
         clients = self.simulator.busiest_windows().values()
         exchanges = [exchange for found in self.simulator.record.exchanges.values() for exchange in found]
         missing = sum(max(0.0, true[series] - watcher.newest.get(series, 0.0)) for series in true)
@@ -499,7 +506,7 @@ class Replicas:
             bad_news=self.bad_news,
         )
 
-    def _truth(self) -> dict[str, float]:
+    def truth(self) -> dict[str, float]:
         """Return what each counter must have counted, by its series."""
         found: Counter[str] = Counter()
         told: Mapping[str, object] = self.simulator.truth()
@@ -559,6 +566,41 @@ def _differences(true: Mapping[str, float], shown: Mapping[str, float]) -> Itera
             yield f"{series}: {shown.get(series, 0.0):g} instead of {true.get(series, 0.0):g}"
 
 
+@dataclass
+class Scraped:
+    """What a real Prometheus has seen of it."""
+
+    rises: dict[str, float]  # by series without instance: how far the newest sample is above the first one
+    falls: int
+    by_instance: float  # all steps between two samples of one instance, added up
+    alerts: dict[str, int]  # which have fired, and for how many of what they are about
+
+    def differences(self, true: Mapping[str, float]) -> list[str]:
+        """Return each series that has not risen by what is true."""
+        return list(_differences(true, self.rises))
+
+
+async def scraped(seen: Prometheus, since_s: float) -> Scraped:
+    """Ask a Prometheus what it has seen since `since_s` (Unix seconds)."""
+    span = f"[{math.ceil(time.time() - since_s)}s]"
+    rises: Counter[str] = Counter()
+    falls, by_instance = 0, 0.0
+    for name in COUNTERS:
+        samples: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+        for each in (await seen.get("query", query=name + span))["result"]:
+            values = [(float(at_s), float(value)) for at_s, value in each["values"]]
+            of = each["metric"]
+            labels = ",".join(f'{key}="{of[key]}"' for key in LABELS if key in of)
+            samples[f"{name}{{{labels}}}"] += values
+            by_instance += sum(max(0.0, after - before) for (_, before), (_, after) in pairwise(values))
+        for series, values in samples.items():
+            newest = [value for _, value in sorted(values)]
+            rises[series] = max(newest) - newest[0]  # type: ignore[assignment]  # a float, which adds up all the same
+            falls += sum(after < before for before, after in pairwise(newest))
+    fired = await seen.vector(f'count by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}{span}))')
+    return Scraped(dict(rises), falls, by_instance, {labels["alertname"]: int(count) for labels, count in fired})
+
+
 async def ordeal(
     folder: Path,
     server: Server,
@@ -568,9 +610,13 @@ async def ordeal(
     lasts_s: float,
     seed: int,
     jobs_each: int = 4,
+    rules: Path | None = None,
     tell: Callable[[str], None] = print,
 ) -> Findings:
-    """Let anything happen to three daemons for `lasts_s` seconds, and see what is true in the end."""
+    """Let anything happen to three daemons for `lasts_s` seconds, and see what is true in the end.
+
+    With `rules` a real Prometheus watches all that, too.
+    """
     began_s = time.monotonic()
     async with (
         replicas(
@@ -578,6 +624,11 @@ async def ordeal(
         ) as run,
         run.living(),
     ):
+        seen = None
+        if rules:
+            targets = [daemon.listen for daemon in run.daemons]
+            watching = prometheus(targets[0], folder, *targets[1:], rules=[rules])
+            seen = await run.stack.enter_async_context(watching)
         await run.start(run.daemons[0])
         await run.audit()
         for daemon in run.daemons[1:]:
@@ -596,4 +647,8 @@ async def ordeal(
             await asyncio.sleep(2 * SCRAPE_EVERY_S)
         finally:
             scraping.cancel()
-        return await run.findings(watcher, began_s)
+        found = await run.findings(watcher, began_s)
+        if seen:
+            found.scraped = await scraped(seen, time.time() - found.took_s)
+            found.scraped_differences = found.scraped.differences(run.truth())
+        return found

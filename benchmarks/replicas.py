@@ -1,0 +1,61 @@
+"""Three replicas with a real PostgreSQL, to which anything happens for minutes, and whether all is true in the end.
+
+Kills, pauses, a cut connection to the database, restarts of it, and stops, at random moments. A real Prometheus with
+the shipped rules watches.
+"""
+
+# ruff: noqa: INP001, T201 - a script that prints what it found
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.support.postgres import serving
+from tests.support.replicas import ordeal
+
+RULES = Path(__file__).resolve().parent.parent / "prometheus" / "spexporter.rules.yml"
+
+
+def main() -> None:
+    """Run it, and print what came of it."""
+    options = _options()
+    with serving() as server, TemporaryDirectory() as folder:
+        found = asyncio.run(
+            ordeal(
+                Path(folder),
+                server,
+                tenants=options.tenants,
+                lease_s=options.lease,
+                lasts_s=60.0 * options.minutes,
+                seed=options.seed,
+                jobs_each=options.jobs,
+                rules=RULES,
+                tell=lambda line: print(line, flush=True),
+            )
+        )
+    print(found)
+    for line in [*found.differences, *found.falls, *found.bad_news, *found.scraped_differences][:40]:
+        print("  ", line[:400])
+    if seen := found.scraped:
+        print(
+            f"Prometheus: {sum(seen.rises.values()):g} of rises, {seen.by_instance:g} of steps of single instances,"
+            f" {seen.falls} falls, {len(found.scraped_differences)} differences; alerts that have fired: {seen.alerts}"
+        )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tenants", type=int, default=300)
+    parser.add_argument("--jobs", type=int, default=4, help="of each tenant, beside one that never ends")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--lease", type=float, default=3.0, help="seconds")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
