@@ -278,7 +278,7 @@ class PostgresBench(SqliteBench):
 
     async def open(self, *terms: Terms, crash_at: str = "") -> Mapping[str, TenantState]:
         await self._disconnect()
-        self.database = self.flaky = FlakyServer(PostgresServer(self.url, "postgresql://bench", 5.0))
+        self.database = self.flaky = FlakyServer(self.server_backend())
         self.flaky.owner = "bench"
         await self.flaky.prepare()
         await self.tamper(
@@ -304,11 +304,19 @@ class PostgresBench(SqliteBench):
             self._keeping = None
         await self.flaky.close()
 
+    def server_backend(self) -> PostgresServer:
+        """Return a way to the database."""
+        return PostgresServer(self.url, "postgresql://bench", 5.0)
+
     async def tamper(self, statement: str) -> None:
-        self.server.execute(statement, self.url.rpartition("/")[2])
+        self.look(statement)
+
+    def look(self, statement: str) -> str:
+        """Return what a statement finds."""
+        return self.server.execute(statement, self.url.rpartition("/")[2])
 
     async def on_disk(self, *terms: Terms) -> Mapping[str, TenantState]:
-        other = PostgresDatabase(PostgresServer(self.url, "postgresql://bench", 5.0))
+        other = PostgresDatabase(self.server_backend())
         try:
             async with other._reading() as connection:  # noqa: SLF001 - nothing public reads without a trace
                 found = await other._load(connection, [each.tenant for each in terms])  # noqa: SLF001

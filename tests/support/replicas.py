@@ -339,7 +339,7 @@ class Replicas:
         running = spexporter(*arguments, "--web.enable-lifecycle", folder=self._folder, name=name)
         daemon.program = await self.stack.enter_async_context(running)
         daemon.pids.append(daemon.program.process.pid)
-        await daemon.program.says("event=started")
+        await daemon.program.says("event=started", within_s=60.0)
 
     async def audit(self) -> None:
         """Let the database write down who holds what; once there are tables."""

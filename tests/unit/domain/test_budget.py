@@ -215,3 +215,26 @@ def test_after_a_crash_every_place_is_taken_for_a_window() -> None:
     assert budget.used(105.0) == budget.allowed(105.0) == 4
     assert budget.opens_at(105.0) == 100.0 + WINDOW_S
     assert budget.opens_at(100.0 + WINDOW_S) == 100.0 + WINDOW_S
+
+
+def test_who_comes_after_a_lease_that_was_not_renewed_has_half_of_the_places_sooner() -> None:
+    """The one before has used no more than half since its lease was half over, so the other half is free since then."""
+    budget = RequestBudget(RateLimit(requests=100, per_s=10.0, use=0.8))
+    budget.spend(at_s=15.0, halved_s=7.5)
+    assert budget.used(17.0) == 80
+    assert budget.opens_at(17.0) == pytest.approx(17.5, abs=0.01)
+    assert budget.used(17.6) == 40
+    assert budget.used(25.1) == 0
+
+
+def test_only_half_of_the_places_are_given_away_while_a_lease_is_about_to_end() -> None:
+    """And all of them again once it is renewed; of one place half is one."""
+    budget = RequestBudget(RateLimit(requests=10, per_s=10.0, use=1.0))
+    budget.halved = True
+    for _ in range(5):
+        assert budget.opens_at(0.0) == 0.0
+        budget.start(0.0)
+    assert budget.opens_at(0.0) > 0.0
+    budget.halved = False
+    assert budget.opens_at(0.0) == 0.0
+    assert RequestBudget(RateLimit(requests=1, per_s=10.0, use=1.0)).allowed(0.0) == 1
