@@ -31,6 +31,7 @@ from spexporter.files import Files, Read
 from spexporter.fleet import Fleet, Shared
 from spexporter.ledger import sql
 from spexporter.ledger.memory import MemoryLedger
+from spexporter.orders import SharedDesk
 from spexporter.sailpoint import connections
 from spexporter.share import Share
 from spexporter.supervisor import Supervisor
@@ -255,7 +256,6 @@ class Exporter:
         guard = Guard(config.limits.max_series)
         chronicle = Chronicle()
         self.fleet = Fleet(Shared(ledger, self.board, http, telemetry, liveness, guard, clock, chronicle), replica)
-        known = Known(self.board, self.fleet, chronicle, clock)
         notices = Notices()
         self.files = Files(self.fleet, telemetry, notices, clock, supervisor)
         self.share = (
@@ -263,6 +263,10 @@ class Exporter:
             if replica
             else None
         )
+        orders = replica.orders if replica else None
+        desk = SharedDesk(self.fleet.desk, orders, clock) if orders else self.fleet.desk
+        elsewhere = self.share.elsewhere if self.share else dict[str, str]
+        known = Known(self.board, self.fleet, chronicle, clock, elsewhere)
         self.web_file = service.web_file or WebFile(None, WebConfig(), clock)
         reload = Reload(partial(self._reload, read) if read and service.lifecycle else None)
         page = BlockPage(
@@ -271,9 +275,9 @@ class Exporter:
         parts = (
             Pages(known, notices),
             Inside(lambda: self.files.config, debug=service.debug),
-            Api(known, self.fleet.desk, lifecycle=service.lifecycle),
+            Api(known, desk, lifecycle=service.lifecycle),
         )
-        metrics = MetricsPage(self.board, page, clock)
+        metrics = MetricsPage(self.board, page, clock, elsewhere)
         self.web = make_app(metrics, Probes(liveness, clock), reload, parts, door=Door(self.web_file))
 
     async def _reload(self, read: Read) -> None:

@@ -13,6 +13,7 @@ from spexporter.domain.ports import Group, StoreWatch
 from spexporter.domain.sharing import dealt, surplus
 from spexporter.files import Files
 from spexporter.fleet import Fleet
+from spexporter.orders import carry_out
 from spexporter.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Share:
         self._balance_at_s = 0.0
         self._said: set[str] = set()
         self._ended = False
+        self.owners: Mapping[Group, str] = {}
 
     async def run(self) -> None:
         """Share until cancelled."""
@@ -111,7 +113,10 @@ class Share:
         if not configured <= self._named:
             await replica.name_groups(configured - self._named)
             self._named = configured
-        more = await self._take(await replica.look() & configured)
+        seen = await replica.look()
+        more = await self._take(seen.free & configured)
+        if seen.orders and replica.orders:
+            await carry_out(replica.orders, self._fleet)
         self._liveness.opened(self._fleet.tenants, self._clock.monotonic())
         if not more and self._clock.monotonic() >= self._balance_at_s:
             more = await self._balance(configured)
@@ -148,6 +153,7 @@ class Share:
         await self._tell(costs)
         found = await self._replica.loads()
         self._telemetry.replicas(len(found))
+        self.owners = await self._replica.owners()
         strange = [group for group in costs if group not in configured]
         loads = {replica: load.cost for replica, load in found.items()}
         let_go = [*strange, *surplus(loads, costs, self._replica.id)][:_GROUPS_AT_A_TIME]
@@ -158,6 +164,13 @@ class Share:
         log.info("groups_handed_over", groups=len(let_go))
         self._balance_at_s = 0.0
         return True
+
+    def elsewhere(self) -> Mapping[str, str]:
+        """Return who watches the tenants that do not run here, as far as was seen at last; nobody is an empty name."""
+        here = self._fleet.tenants
+        return {
+            tenant: self.owners.get(group, "") for tenant, group in self._fleet.groups.items() if tenant not in here
+        }
 
     def _costs(self) -> Mapping[Group, float]:
         running = self._fleet.costs()

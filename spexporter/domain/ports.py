@@ -212,6 +212,34 @@ class JobDesk(Protocol):
         ...
 
 
+class Order(NamedTuple):
+    """What one replica wants another to do: watch `job` from now on, or no more the one of that key."""
+
+    number: int
+    key: JobKey
+    job: WatchedJob | None
+
+
+class OrderBook(Protocol):
+    """Orders of one replica to another; every method raises StoreError where the store does not answer."""
+
+    async def place(self, key: JobKey, job: WatchedJob | None) -> int:
+        """Leave an order, durably, and return its number."""
+        ...
+
+    async def answer(self, number: int) -> str | None:
+        """Return what was answered to an order, None as long as nothing was."""
+        ...
+
+    async def open(self, tenants: Collection[str]) -> Sequence[Order]:
+        """Return orders about `tenants` that nobody has answered, the oldest first."""
+        ...
+
+    async def settle(self, number: int, answer: str) -> None:
+        """Answer an order."""
+        ...
+
+
 class Queued(NamedTuple):
     """A look that the last owner of a group had queued, and in how many seconds it was due as it was left."""
 

@@ -35,7 +35,8 @@ _NAME = text("""
 """)
 _LOOK = text("""
     SELECT EXISTS (SELECT FROM replicas WHERE expires_at < clock_timestamp()) AS dead,
-        ARRAY(SELECT client_group FROM leases WHERE owner IS NULL) AS free
+        ARRAY(SELECT client_group FROM leases WHERE owner IS NULL) AS free,
+        EXISTS (SELECT FROM orders WHERE answer IS NULL) AS orders
 """)
 _LOADS = text("""
     SELECT id, name, coalesce(sum(cost), 0) AS cost, count(client_group) AS groups
@@ -95,6 +96,14 @@ class Free:
     long: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to do: the groups that are nobody's, and whether some replica has left an order."""
+
+    free: frozenset[Group]
+    orders: bool = False
+
+
 class LeaseTable:
     """The transactions; each raises StoreError where it fails. Times in seconds."""
 
@@ -133,14 +142,14 @@ class LeaseTable:
         async with self._transaction() as connection:
             await connection.execute(_NAME, {"groups": list(groups)})
 
-    async def look(self) -> frozenset[Group]:
-        """Return the groups that are nobody's, those of replicas whose time is over included."""
+    async def look(self) -> Seen:
+        """Return what there is to do; the groups of replicas whose time is over are nobody's."""
         async with self._transaction() as connection:
             found = (await connection.execute(_LOOK)).one()
             if found.dead:
                 await connection.execute(_BURY, {"former": ""})
                 found = (await connection.execute(_LOOK)).one()
-            return frozenset(map(Group, found.free))
+            return Seen(frozenset(map(Group, found.free)), found.orders)
 
     async def loads(self) -> dict[str, Load]:
         """Return what each replica that lives looks after, by its id."""

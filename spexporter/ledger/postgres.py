@@ -24,7 +24,7 @@ _ERRORS: dict[str, tuple[str, str]] = {
     "3F000": ("has no schema to write into", "create the schema that the user's search_path names"),
     "42501": ("does not let the user do that", "let the user create and write tables in this database"),
     "53100": ("has no room: its disk is full", "make room on its disk"),
-    "53300": ("has no connection left", "each replica takes up to 6 connections; raise max_connections"),
+    "53300": ("has no connection left", "each replica takes up to 8 connections; raise max_connections"),
     "25006": ("is read-only", "let store.url name the primary server; it goes on when there is one"),
     "57P01": ("is shutting down", "none needed if it comes back"),
     "57P03": ("is starting up", "none needed if it comes up"),
@@ -132,6 +132,10 @@ _LEASES = (
         cost DOUBLE PRECISION NOT NULL, freed_at TIMESTAMPTZ, schedule TEXT
     )""",
     "CREATE INDEX IF NOT EXISTS leases_of_owner ON leases (owner)",
+    """CREATE TABLE IF NOT EXISTS orders (
+        number BIGSERIAL PRIMARY KEY, tenant TEXT NOT NULL, operation TEXT NOT NULL, job_id TEXT NOT NULL,
+        job TEXT, answer TEXT, made_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+    )""",
     "CREATE SEQUENCE IF NOT EXISTS fences",
 )
 _MARK = text("""

@@ -8,9 +8,9 @@ import msgspec
 import structlog
 
 from spexporter.clock import Clock
-from spexporter.domain.ports import NOTHING, Group, Inheritance, Queued
+from spexporter.domain.ports import NOTHING, Group, Inheritance, OrderBook, Queued
 from spexporter.domain.sharing import Load
-from spexporter.ledger.leases import Free, Lapsed, LeaseTable
+from spexporter.ledger.leases import Free, Lapsed, LeaseTable, Seen
 from spexporter.ledger.postgres import PostgresDatabase
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -40,9 +40,17 @@ class Replica:
     """
 
     def __init__(
-        self, database: PostgresDatabase, table: LeaseTable, *, name: str, lease_s: float, clock: Clock
+        self,
+        database: PostgresDatabase,
+        table: LeaseTable,
+        *,
+        orders: OrderBook | None = None,
+        name: str,
+        lease_s: float,
+        clock: Clock,
     ) -> None:
         self.name = name
+        self.orders = orders
         self.lease_s = lease_s
         self._database = database
         self._table = table
@@ -128,8 +136,8 @@ class Replica:
         """Let there be leases of `groups`."""
         await self._table.name(groups)
 
-    async def look(self) -> frozenset[Group]:
-        """Return the groups that are nobody's."""
+    async def look(self) -> Seen:
+        """Return what there is to do for anybody."""
         return await self._table.look()
 
     async def free(self, groups: Collection[Group]) -> Mapping[Group, Free]:

@@ -10,6 +10,7 @@ from spexporter.clock import Clock
 from spexporter.domain.errors import StoreError
 from spexporter.domain.ports import StoreWatch
 from spexporter.ledger.leases import LeaseTable
+from spexporter.ledger.orders import OrderTable
 from spexporter.ledger.postgres import PostgresDatabase, PostgresServer
 from spexporter.ledger.replica import Replica
 from spexporter.ledger.sql import SqlLedger, keeping
@@ -26,8 +27,9 @@ async def opened(
     At its end all that is left is written, and what was ours is let go.
     """
     server = PostgresServer(url, shown(url), min(_LONGEST_PATIENCE_S, lease_s / 3))
-    database, table = PostgresDatabase(server), LeaseTable(server, lease_s)
-    replica = Replica(database, table, name=f"{socket.gethostname()}/{os.getpid()}", lease_s=lease_s, clock=clock)
+    database, table, orders = PostgresDatabase(server), LeaseTable(server, lease_s), OrderTable(server)
+    name = f"{socket.gethostname()}/{os.getpid()}"
+    replica = Replica(database, table, orders=orders, name=name, lease_s=lease_s, clock=clock)
     try:
         async with keeping(SqlLedger(database, remember_s=remember_s, clock=clock, watch=watch)) as ledger:
             yield ledger, replica
@@ -35,6 +37,7 @@ async def opened(
             await replica.leave()
     finally:
         await table.close()
+        await orders.close()
         await database.close()
 
 

@@ -19,7 +19,7 @@ from spexporter.domain.errors import (
 from spexporter.domain.job import Job, JobKey, Operation, WatchedJob
 from spexporter.domain.ports import JobDesk
 from spexporter.domain.tenanttime import Moment
-from spexporter.domain.view import TenantView
+from spexporter.domain.view import TenantHealth, TenantState, TenantView
 from spexporter.web.answers import STATES, JobAnswer, JobsAnswer, TenantsAnswer, state_of
 from spexporter.web.body import parse_job, read_body
 from spexporter.web.known import Known
@@ -109,8 +109,12 @@ class Api:
             raise Refusal(403, "handing in jobs is switched off; start the exporter with --web.enable-lifecycle")
 
     def _handed_in(self, watched: WatchedJob) -> JobAnswer:
-        """Say what is known of a job that was handed in: nothing, if it has left the pages for ever."""
-        view = self._known.view(watched.key.tenant)
+        """Say what is known of a job that was handed in: nothing, if it has left the pages or is another replica's."""
+        tenant = watched.key.tenant
+        try:
+            view = self._known.view(tenant)
+        except UnknownTenant:
+            view = TenantView(tenant, 0, TenantState(), TenantHealth(""))
         return self._known.job(view.state.jobs.get(watched.key) or Job(watched), view, self._known.now())
 
 

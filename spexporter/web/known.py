@@ -1,6 +1,6 @@
 """What is known of tenants and jobs now, for the API and for the pages for people: both say the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from spexporter.clock import Clock
 from spexporter.domain.chronicle import Chronicle
@@ -20,9 +20,20 @@ from spexporter.web.answers import (
 
 
 class Known:
-    """Puts together what the board shows, what is to come, and what is remembered; everything from memory."""
+    """Puts together what the board shows, what is to come, and what is remembered; everything from memory.
 
-    def __init__(self, board: Board, prospects: Prospects, chronicle: Chronicle, clock: Clock) -> None:
+    `elsewhere` returns who watches the tenants that other replicas do, by tenant, empty where nobody does yet.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        prospects: Prospects,
+        chronicle: Chronicle,
+        clock: Clock,
+        elsewhere: Callable[[], Mapping[str, str]] = dict[str, str],
+    ) -> None:
+        self.elsewhere = elsewhere
         self._board = board
         self._prospects = prospects
         self._chronicle = chronicle

@@ -1,7 +1,7 @@
 """`GET /metrics`, `GET /probe` for one tenant, and `GET /sd`, which names them all."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 
 import structlog
@@ -24,10 +24,13 @@ _SENT_WITHIN_S = 120.0  # longer than any scrape may take: scrape_timeout is at 
 class MetricsPage:
     """Serves the page of metrics, and that of one tenant: a whole one, or 500."""
 
-    def __init__(self, board: Board, page: Page, clock: Clock) -> None:
+    def __init__(
+        self, board: Board, page: Page, clock: Clock, elsewhere: Callable[[], Collection[str]] = frozenset
+    ) -> None:
         self._board = board
         self._page = page
         self._clock = clock
+        self._elsewhere = elsewhere
         self._rounds = Rounds(self._render)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -35,11 +38,13 @@ class MetricsPage:
         return await self._answer(request)
 
     async def probe(self, request: web.Request) -> web.StreamResponse:
-        """Render what belongs to one tenant, named by `?tenant=`; 404 for one that there is not."""
+        """Render what belongs to one tenant, named by `?tenant=`; 404 if unknown, 503 if another replica's."""
         tenant = request.query.get("tenant")
         if tenant is None:
             return web.Response(status=400, text="Which tenant? Ask for /probe?tenant=NAME; /sd lists all of them.\n")
         if all(view.tenant != tenant for view in self._board.snapshot()):
+            if tenant in self._elsewhere():
+                return web.Response(status=503, text="Another replica watches this tenant now.\n")
             return web.Response(status=404, text="There is no such tenant here; /sd lists all of them.\n")
         return await self._answer(request, tenant)
 

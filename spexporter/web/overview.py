@@ -117,17 +117,19 @@ async def attention(views: Iterable[TenantView], now: Moment) -> Attention:
     return Attention(jobs, failed, newest)
 
 
-def verdict(tenants: Sequence[TenantAnswer], config: ConfigRow, attention: Attention) -> Verdict:
-    """Say whether all is well, and what is wrong."""
+def verdict(tenants: Sequence[TenantAnswer], config: ConfigRow, attention: Attention, *, elsewhere: int = 0) -> Verdict:
+    """Say whether all is well, and what is wrong; other replicas watch `elsewhere` more tenants."""
     troubled = [tenant.tenant for tenant in tenants if in_trouble(tenant)]
     wrong = [f"{_named(troubled, len(tenants))} in trouble."] if troubled else []
     if not config.well:
         wrong.append("Files of the configuration are bad, or its last reload was refused.")
     level: Literal["well", "warned", "bad"] = "bad" if wrong else "warned" if attention.jobs else "well"
-    return Verdict(level, wrong or [_answering(tenants, level == "well")], attention)
+    return Verdict(level, wrong or [_answering(tenants, level == "well", elsewhere)], attention)
 
 
-def _answering(tenants: Sequence[TenantAnswer], well: bool) -> str:  # noqa: FBT001 (two words of one sentence)
+def _answering(tenants: Sequence[TenantAnswer], well: bool, elsewhere: int) -> str:  # noqa: FBT001 (two words of one sentence)
+    if not tenants and elsewhere:
+        return f"This replica watches no tenant; {elsewhere} are watched elsewhere."
     if not tenants:
         return "No tenants are configured."
     if untried := sum(tenant.up is None for tenant in tenants):

@@ -38,10 +38,14 @@ class Pages:
     async def _overview(self, request: web.Request) -> web.Response:
         now, views = self._known.now(), self._known.views()
         tenants = await self._tenants(views, now)
+        elsewhere = sorted(self._known.elsewhere().items())
         config = config_row(self._notices)
-        shown = by_need(tenants)[: None if "tenants" in request.query else TENANTS]
+        most = None if "tenants" in request.query else TENANTS
+        shown = by_need(tenants)[:most]
         facts = {
-            "verdict": verdict(tenants, config, await attention(views, now)),
+            "verdict": verdict(tenants, config, await attention(views, now), elsewhere=len(elsewhere)),
+            "elsewhere": elsewhere[:most],
+            "all_elsewhere": len(elsewhere),
             "config": config,
             "one_tenant": False,
             "tenants": shown,
@@ -56,6 +60,9 @@ class Pages:
         try:
             view = self._known.view(name)
         except UnknownTenant as error:
+            if (watcher := self._known.elsewhere().get(name)) is not None:
+                words = f"another replica{watcher and ' (' + watcher + ')'} watches tenant {name} now"
+                return await self._missing(words, depth=1)
             return await self._missing(f"{error}; {would_be_right(name, error.known)}", depth=1)
         tenant = self._known.tenant(view, now)
         facts = {

@@ -12,7 +12,7 @@ from typing import TypeVar
 from spexporter.domain.errors import StoreError
 from spexporter.domain.ports import Group
 from spexporter.domain.sharing import Load
-from spexporter.ledger.leases import Claimed, Free, Lapsed
+from spexporter.ledger.leases import Claimed, Free, Lapsed, Seen
 from tests.support.clock import FakeClock
 
 T = TypeVar("T")
@@ -161,10 +161,10 @@ class ModelTable:
 
         await self._wire.carry(act)
 
-    async def look(self) -> frozenset[Group]:
-        def act() -> frozenset[Group]:
+    async def look(self) -> Seen:
+        def act() -> Seen:
             self._store.bury()
-            return frozenset(group for group, lease in self._store.leases.items() if not lease.owner)
+            return Seen(frozenset(group for group, lease in self._store.leases.items() if not lease.owner))
 
         return await self._wire.carry(act)
 

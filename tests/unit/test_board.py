@@ -15,3 +15,17 @@ def test_a_page_that_ends_after_its_tenant_has_left_says_nothing_of_the_next_one
     board.served(versions, 1.0)
     board.put(view(1))
     assert (board.served_version("acme"), board.shown("acme")) == (0, None)
+
+
+def test_what_is_not_ours_any_more_is_on_no_page() -> None:
+    """A replica that stood still has views that another one may show now."""
+    ours = True
+    board = LatestViews(ours=lambda: ours)
+    board.put(view(1))
+    assert [shown.version for shown in board.begin_page()] == [1]
+    ours = False
+    board.put(view(2))
+    assert (board.begin_page(), board.begin_page("acme"), board.snapshot()) == ([], [], [])
+    shown = board.shown("acme")
+    assert shown
+    assert shown.version == 1

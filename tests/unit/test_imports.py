@@ -16,6 +16,7 @@ RINGS = (
     {"desk"},
     {"fleet", "direct"},
     {"files", "remote"},
+    {"orders"},
     {"share"},
     {"app", "logs"},
     {"cli"},

@@ -25,3 +25,13 @@ def test_healthy_while_the_slowest_scheduler_beats() -> None:
     liveness.beat("y", 50.0)
     assert liveness.healthy(40.0)
     assert not liveness.healthy(40.1)
+
+
+def test_ready_only_once_the_store_was_opened_and_then_for_ever() -> None:
+    """A replica whose tenants are all somebody else's is ready; what comes later takes nothing back."""
+    liveness = Liveness(["a"], opened_s=None)
+    assert not liveness.ready(1000.0)
+    liveness.opened([], 1000.0)
+    assert liveness.ready(1000.0)
+    liveness.opened(["b"], 1001.0)
+    assert liveness.ready(1001.0)

@@ -57,12 +57,12 @@ async def test_what_is_free_is_taken_once_and_by_a_higher_fence_each_time(bench:
     await table.join("r2", "two", former="")
     await table.name([A, B])
     await table.name([A])
-    assert await table.look() == {A, B}
+    assert (await table.look()).free == {A, B}
     first = await table.claim("r1", [A])
     assert await table.claim("r2", [A, Group("unknown")]) == {}
-    assert await table.look() == {B}
+    assert (await table.look()).free == {B}
     await table.hand_over("r2", {A: "[]"})
-    assert await table.look() == {B}
+    assert (await table.look()).free == {B}
     await table.hand_over("r1", {A: '["a look"]'})
     second = await table.claim("r2", [A])
     assert second[A].fence > first[A].fence
@@ -84,7 +84,7 @@ async def test_whose_time_is_over_loses_all_and_cannot_renew(bench: Bench) -> No
         await table.beat("r1")
     with pytest.raises(Lapsed):
         await table.claim("r1", [A])
-    assert await table.look() == {A, B}
+    assert (await table.look()).free == {A, B}
     claimed = await table.claim("r2", [A, B])
     assert {group: each.schedule for group, each in claimed.items()} == {A: None, B: None}
     assert all(9.0 < each.free_for_s < LEASE_S for each in claimed.values())
@@ -98,7 +98,7 @@ async def test_a_replica_in_time_renews(bench: Bench) -> None:
     await table.name([A])
     await table.claim("r1", [A])
     await table.beat("r1")
-    assert await table.look() == frozenset()
+    assert (await table.look()).free == frozenset()
 
 
 async def test_coming_back_frees_what_was_held_under_the_former_id(bench: Bench) -> None:
@@ -108,7 +108,7 @@ async def test_coming_back_frees_what_was_held_under_the_former_id(bench: Bench)
     await table.name([A])
     await table.claim("r1", [A])
     await table.join("r1b", "one", former="r1")
-    assert await table.look() == {A}
+    assert (await table.look()).free == {A}
     await table.leave("r1b")
     assert await table.loads() == {}
 

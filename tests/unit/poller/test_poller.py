@@ -13,6 +13,7 @@ from spexporter.board import LatestViews
 from spexporter.domain.breaker import BreakerState
 from spexporter.domain.errors import (
     AnswerTooLarge,
+    LeaseEnded,
     TenantError,
     TenantForbidden,
     TenantMalformed,
@@ -24,6 +25,7 @@ from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobKey, JobState, Observation, Operation, WatchedJob
 from spexporter.domain.ports import Group, Terms
 from spexporter.domain.result import ImportResult, Outcome
+from spexporter.domain.view import TenantState
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.poller import Care, Poller, TenantPolling
 from spexporter.sailpoint.vitals import Vitals
@@ -418,3 +420,53 @@ async def test_dropped_views_are_gone() -> None:
         polled.board.drop("acme")
         assert [view.tenant for view in polled.board.snapshot()] == ["globex"]
         assert polled.board.served_version("acme") == 0
+
+
+async def test_a_look_that_ends_by_itself_as_its_tenant_leaves_ends_nothing_else() -> None:
+    """A time-out and the end of the look can come in one moment: then the failure wins."""
+
+    async def status(key: JobKey) -> Observation:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise TenantTimeout("planted", endpoint="import-status") from None
+        return await running(key)
+
+    async with rig("acme", "other", on_status=status) as polled:
+        await polled.advance(5)
+        await polled.poller.remove("acme")
+        before = polled.pulse.beats
+        await polled.advance(30)
+        assert polled.pulse.beats > before
+        assert polled.clients["acme"].asked["acme-0"] == 1
+
+
+async def test_a_look_that_the_lease_has_ended_is_put_off() -> None:
+    """It is no failure of the tenant."""
+
+    async def status(_key: JobKey) -> Observation:
+        raise LeaseEnded("planted")
+
+    async with rig("acme", on_status=status) as polled:
+        await polled.advance(30)
+        assert polled.pulse.skips["lease"] >= 3
+        (view,) = polled.board.snapshot()
+        assert not view.health.troubles
+
+
+async def test_looks_that_another_process_had_queued_are_made_when_they_were_due() -> None:
+    """What was due long ago is asked at once, and what is not due yet is not asked before."""
+    async with rig("acme", jobs=2) as polled:
+        await polled.advance(30)
+        moved = {each.target: polled.clock.monotonic() + each.due_in_s for each in polled.poller.queued()}
+        assert len(moved) == 3
+        due_s = max(moved.values())
+        tenant = await polled.poller.remove("acme")
+        before = dict(polled.clients["acme"].asked)
+        state = TenantState(jobs=tenant.jobs)
+        dues = {target: due_s if target.key else math.inf for target in moved}
+        await polled.poller.add("acme", tenant, state, dues)
+        await polled.advance(due_s - polled.clock.monotonic() - 0.1)
+        assert dict(polled.clients["acme"].asked) == before
+        await polled.advance(1.0)
+        assert polled.clients["acme"].asked["acme-0"] == before["acme-0"] + 1
