@@ -87,8 +87,8 @@ class Fleet:
                 [Terms(tenant, group=self.groups[tenant], fence=fence) for tenant, fence in new.items()]
             )
             self.tenants |= new
-        for tenant, fence in new.items():
-            await self._ledger.open_window(self.groups[tenant], CLOCK.wall(), fence=fence)
+            fences = {self.groups[tenant]: fence for tenant, fence in new.items()}
+            await self._ledger.open_windows(fences, CLOCK.wall())
 
     async def see(self) -> None:
         """See a running job of each tenant."""

@@ -23,7 +23,7 @@ from spexporter.domain.errors import (
 )
 from spexporter.domain.job import JobKey, Source
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Board, BudgetUse, Group, Leases, Ledger, Queued, Terms
+from spexporter.domain.ports import Board, BudgetUse, Group, Leases, Ledger, Queued, StoredWindow, Terms
 from spexporter.domain.schedule import Target
 from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
@@ -183,8 +183,7 @@ class Fleet:
             await self._pause(self._tenants[name])
         try:
             states = await self._shared.ledger.restore([self._terms(tenant) for tenant in begun])
-            for tenant in begun:
-                await self._have_group(tenant)
+            await self._have_groups(begun)
         except StoreError:
             for name in renamed:
                 tenant = self._tenants[name]
@@ -261,19 +260,24 @@ class Fleet:
         for group, poller in self._pollers.items():
             self._lease.bequeath(group, poller.queued())
 
-    async def _have_group(self, tenant: Tenant) -> None:
-        """Make sure that the tenant's group has a gate and a poller."""
-        group, shared = group_of(tenant), self._shared
-        if group in self._pollers:
-            return
+    async def _have_groups(self, tenants: Iterable[Tenant]) -> None:
+        """Make sure that each tenant's group has a gate and a poller."""
+        new = {group: tenant for tenant in tenants if (group := group_of(tenant)) not in self._pollers}
+        fences = {group: self._lease.held(group) or 0 for group in new}
+        stored = await self._shared.ledger.open_windows(fences, self._shared.clock.wall())
+        for group, tenant in new.items():
+            self._begin(group, tenant, stored.get(group))
+
+    def _begin(self, group: Group, tenant: Tenant, stored: StoredWindow | None) -> None:
+        """Give a group a gate, with what is `stored` of its windows, and a poller."""
+        shared = self._shared
         gate = Gate(
             tenant.rate_limit,
             shared.clock,
             ours=lambda: self._lease.held(group) is not None,
             ends_soon=self._lease.ends_soon,
         )
-        fence = self._lease.held(group) or 0
-        if stored := await shared.ledger.open_window(group, shared.clock.wall(), fence=fence):
+        if stored:
             gate.restore(stored, self._lease.inherited(group))
         self._gates[group] = gate
         pulse = GroupPulse(group, shared.telemetry, shared.liveness, shared.clock)

@@ -149,6 +149,8 @@ class Share:
     async def _balance(self, configured: Collection[Group]) -> bool:
         """Let go of what is more than our part, or not configured any more."""
         self._balance_at_s = self._clock.monotonic() + self._replica.lease_s / 3
+        if await self._replica.reconcile():
+            await self._files.regroup()
         costs = self._costs()
         await self._tell(costs)
         found = await self._replica.loads()

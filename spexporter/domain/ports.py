@@ -139,10 +139,11 @@ class Ledger(Protocol):
         """Take back what was published beyond the values that pages have `shown`, as the process ends."""
         ...
 
-    async def open_window(self, group: Group, now_s: float, *, fence: int = 0) -> StoredWindow | None:
-        """Take the rate limit windows of `group` out of the store, as they are now (Unix seconds).
+    async def open_windows(self, fences: Mapping[Group, int], now_s: float) -> Mapping[Group, StoredWindow]:
+        """Take the rate limit windows of groups, which are ours by `fences`, out of the store, as they are now.
 
-        None where the group was never met. From then on they are as good as spent, until `close_windows`.
+        `now_s` is in Unix seconds. A group that was never met has none. From then on they are as good as spent, until
+        `close_windows`.
 
         Raises:
             StoreError: the store cannot be read or written.

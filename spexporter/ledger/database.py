@@ -156,20 +156,20 @@ class Database:
             await connection.execute(delete(counters).where(counters.c.tenant.in_(gone)))
             await connection.execute(delete(tenants).where(tenants.c.seen_s < forgotten_s))
 
-    async def take_window(self, group: Group, now_s: float, holds: Holds) -> StoredWindow | None:
-        """Return the windows of a group as they are now, None where it is new; they are not stored any more then."""
+    async def take_windows(self, now_s: float, holds: Holds) -> dict[Group, StoredWindow]:
+        """Return the windows of groups as they are now, but for those that are new; they are stored no more then."""
+        if not holds:
+            return {}
+        found: dict[Group, StoredWindow] = {}
         async with self._writing(holds) as connection:
-            found = await connection.execute(select(windows).where(windows.c.client_group == group))
-            row = found.one_or_none()
+            rows = await connection.execute(select(windows).where(windows.c.client_group.in_(holds)))
             now_s = await self._time(connection, now_s)
-            await _upsert(connection, windows, [{"client_group": group, "stored_s": now_s, "state": None}])
-        if row is None:
-            return None
-        if row.state is None:
-            return StoredWindow(clean=False)
-        passed_s = max(0.0, now_s - row.stored_s)
-        stored = codec.read_windows(row.state)
-        return StoredWindow(clean=True, windows={version: state.later(passed_s) for version, state in stored.items()})
+            for row in rows:
+                found[Group(row.client_group)] = _window(row.state, max(0.0, now_s - row.stored_s))
+            await _upsert(
+                connection, windows, [{"client_group": group, "stored_s": now_s, "state": None} for group in holds]
+            )
+        return found
 
     async def put_windows(self, states: Mapping[Group, Mapping[str, BudgetState]], now_s: float, holds: Holds) -> None:
         """Store the windows of some groups."""
@@ -266,6 +266,14 @@ async def _by_tenant(connection: AsyncConnection, rows: Select[Any]) -> defaultd
     for row in await connection.execute(rows):
         found[row.tenant].append(row)
     return found
+
+
+def _window(state: str | None, passed_s: float) -> StoredWindow:
+    """Return what is left after `passed_s` seconds of windows that were left as `state`, None where they were not."""
+    if state is None:
+        return StoredWindow(clean=False)
+    stored = codec.read_windows(state)
+    return StoredWindow(clean=True, windows={version: left.later(passed_s) for version, left in stored.items()})
 
 
 def _moved(table: Table, former: str, tenant: str) -> Insert:

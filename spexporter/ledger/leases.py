@@ -54,6 +54,7 @@ _CLAIM = text("""
     )
     RETURNING client_group, fence, schedule, extract(epoch FROM clock_timestamp() - freed_at) AS free_for_s
 """)
+_HELD = text("SELECT client_group, fence FROM leases WHERE owner = :id")
 _HAND_OVER = text("""
     UPDATE leases SET owner = NULL, freed_at = clock_timestamp(), schedule = ours.schedule
     FROM unnest(CAST(:groups AS text[]), CAST(:schedules AS text[])) AS ours(client_group, schedule)
@@ -175,6 +176,12 @@ class LeaseTable:
             return {
                 Group(row.client_group): Claimed(row.fence, float(row.free_for_s or 0.0), row.schedule) for row in found
             }
+
+    async def held(self, replica: str) -> dict[Group, int]:
+        """Return the groups that are the replica's, with their fences."""
+        async with self._transaction() as connection:
+            found = await connection.execute(_HELD, {"id": replica})
+            return {Group(row.client_group): row.fence for row in found}
 
     async def hand_over(self, replica: str, schedules: Mapping[Group, str]) -> None:
         """Let go of groups, each with the looks that are queued, as JSON."""

@@ -60,10 +60,10 @@ class MemoryLedger:
         book.withdraw(shown)
         book.written(book.changed())
 
-    async def open_window(self, group: Group, now_s: float, *, fence: int = 0) -> StoredWindow | None:
-        """See `Ledger.open_window`."""
-        del now_s, fence
-        return self._windows.get(group)
+    async def open_windows(self, fences: Mapping[Group, int], now_s: float) -> Mapping[Group, StoredWindow]:
+        """See `Ledger.open_windows`."""
+        del now_s
+        return {group: self._windows[group] for group in fences if group in self._windows}
 
     async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
         """See `Ledger.close_windows`."""

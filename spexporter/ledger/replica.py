@@ -177,6 +177,21 @@ class Replica:
             halved_s = since_s - self.lease_s * (1 - _WHOLE_LIMIT) + _MARGIN_S
             self._tenures[group] = _Tenure(claim.fence, Inheritance(since_s, halved_s, queued))
 
+    async def reconcile(self) -> bool:
+        """Hold what we believe against the store, and tell whether something was not ours.
+
+        An answer can get lost: then the store has given us what we do not know of, or still counts as ours what we have
+        let go. That is let go, or nobody would ever watch it.
+        """
+        stored = await self._table.held(self._id)
+        lost = [group for group, tenure in self._tenures.items() if stored.get(group) != tenure.fence]
+        for group in lost:
+            del self._tenures[group]
+        if unknown := stored.keys() - self._tenures.keys():
+            log.info("groups_let_go", groups=len(unknown))
+            await self._table.hand_over(self._id, {group: self._will(group) for group in unknown})
+        return bool(lost)
+
     async def hand_over(self, groups: Collection[Group]) -> None:
         """Let go of `groups`, of which everything is stored, with the looks that were `bequeathed`."""
         for group in groups:

@@ -174,11 +174,11 @@ class SqlLedger:
         """Whether what memory holds of a tenant is not of the time of `fence`."""
         return tenant not in self._held or self._held[tenant][1] != fence
 
-    async def open_window(self, group: Group, now_s: float, *, fence: int = 0) -> StoredWindow | None:
-        """See `Ledger.open_window`."""
+    async def open_windows(self, fences: Mapping[Group, int], now_s: float) -> Mapping[Group, StoredWindow]:
+        """See `Ledger.open_windows`."""
         async with self._read():
-            self._groups[group] = fence
-            return await self._database.take_window(group, now_s, {group: fence})
+            self._groups |= fences
+            return await self._database.take_windows(now_s, fences)
 
     async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
         """See `Ledger.close_windows`; a store that fails is not waited for, the next process will be careful."""
@@ -273,8 +273,7 @@ class SqlLedger:
         """Make whatever file is there now, or a new one, hold what memory holds."""
         try:
             await self._database.prepare()
-            for group, fence in self._groups.items():  # their windows are in use
-                await self._database.take_window(group, self._clock.wall(), {group: fence})
+            await self._database.take_windows(self._clock.wall(), self._groups)  # they are in use
             for tenant, book in self._books.items():
                 book.rewrite()
                 self._dirty.add(tenant)

@@ -1,11 +1,12 @@
 """The connections to tenants: kept between looks, the newest one used first, and missed where the tenant closes one."""
 
 import socket
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
@@ -25,8 +26,12 @@ _ALIVE = (
 
 @dataclass(slots=True)
 class Line:
-    """What is known of the connection of one exchange: had it been used before, and did an answer begin?"""
+    """What is known of the connection of one exchange: had it been used before, and did an answer begin?
 
+    `check` raises where nothing may be sent any more: to connect can take longer than a lease lasts.
+    """
+
+    check: Callable[[], None] = lambda: None
     reused: bool = False
     answered: bool = False
 
@@ -49,6 +54,22 @@ class NewestFirst(aiohttp.TCPConnector):
 
     aiohttp takes the one that was idle longest: requests one after another would keep all of them alive.
     """
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
+    ) -> Connection:
+        """Connect as aiohttp does, for as long as something may be sent."""
+        connection = await super().connect(req, traces, timeout)
+        if (line := LINE.get()) is not None:
+            try:
+                line.check()
+            except BaseException:
+                connection.release()
+                raise
+        return connection
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         if idle := self._conns.get(key):

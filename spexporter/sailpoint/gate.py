@@ -61,7 +61,7 @@ class Gate:
         Raises:
             LeaseEnded: the group is not ours.
         """
-        self._check()
+        self.check()
         now_s = self._clock.monotonic()
         for version in versions:
             if self._turns[version].locked() or self.budgets[version].opens_at(now_s) > now_s:
@@ -83,17 +83,22 @@ class Gate:
             for version in versions:
                 await turns.enter_async_context(self._turns[version])
             now_s = self._clock.monotonic()
-            self._check()
+            self.check()
             while (opens_s := max(budget.opens_at(now_s) for budget in budgets)) > now_s:
                 await self._clock.sleep_until(opens_s)
                 now_s = self._clock.monotonic()
-                self._check()
+                self.check()
             for budget in budgets:
                 budget.start(now_s)
         self._requests += 1
         on_wait(self._clock.monotonic() - asked_s)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Make sure that something may be asked now.
+
+        Raises:
+            LeaseEnded: the group is not ours.
+        """
         if not self._ours():
             raise LeaseEnded("its lease has ended")
         halved = self._ends_soon()

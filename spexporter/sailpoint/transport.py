@@ -152,7 +152,7 @@ class Transport:
 
     async def _exchange(self, asked: _Asked, *, patient: bool) -> Answer:
         """Make one exchange; one that is `patient` raises `_ClosedWhileIdle` where that was why no answer came."""
-        line, endpoint = Line(), asked.endpoint
+        line, endpoint = Line(self.gate.check), asked.endpoint
         LINE.set(line)
         if not self.gate.start(asked.versions):
             await self.gate.wait(asked.versions, self._waited)

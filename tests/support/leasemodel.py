@@ -213,6 +213,12 @@ class ModelTable:
             raise Lapsed
         return found
 
+    async def held(self, replica: str) -> dict[Group, int]:
+        def act() -> dict[Group, int]:
+            return {group: lease.fence for group, lease in self._store.leases.items() if lease.owner == replica}
+
+        return await self._wire.carry(act)
+
     async def hand_over(self, replica: str, schedules: Mapping[Group, str]) -> None:
         def act() -> None:
             for group, schedule in schedules.items():

@@ -204,6 +204,15 @@ class Protocol(RuleBasedStateMachine):
         self.no_group_has_two_owners()
         self.messages_arrive(number, 2)
 
+    @rule(number=numbers, arrive=st.integers(0, 16))
+    def shares_and_one_message_is_lost(self, number: int, arrive: int) -> None:
+        """Not hear whether something was done, or ask for it in vain."""
+        self.shares(number)
+        for _ in range(arrive):
+            self.messages_arrive(number, 1)
+        self.a_message_is_lost(number)
+        self.messages_arrive(number, 40)
+
     @invariant()
     def no_group_has_two_owners(self) -> None:
         for group in GROUPS:

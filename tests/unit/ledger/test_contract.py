@@ -33,6 +33,7 @@ from tests.support.ledgers import (
 )
 
 GROUP = Group("synthetic-group")
+LEFT = StoredWindow(clean=True, windows={"v2025": BudgetState()})
 
 
 async def test_a_tenant_never_met_has_nothing(bench: Bench) -> None:
@@ -328,10 +329,10 @@ async def test_where_both_names_have_a_counter_the_sum_is_kept_and_no_page_sees_
 async def test_a_rate_limit_window_never_met_is_none_and_a_clean_one_comes_back(bench: Bench) -> None:
     """A first start owes nothing; a stop leaves what is still taken."""
     await bench.open(TERMS)
-    assert await bench.ledger.open_window(GROUP, NOW_S) is None
+    assert (await bench.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP) is None
     windows = {"v2025": BudgetState((1.0, 4.0), 30.0, 0.5), "v3": BudgetState()}
     await bench.ledger.close_windows({GROUP: windows}, NOW_S)
-    assert await bench.ledger.open_window(GROUP, NOW_S) == StoredWindow(clean=True, windows=windows)
+    assert (await bench.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP) == StoredWindow(clean=True, windows=windows)
 
 
 async def test_the_time_between_two_processes_frees_places(store: SqliteBench) -> None:
@@ -341,7 +342,7 @@ async def test_the_time_between_two_processes_frees_places(store: SqliteBench) -
         await store.ledger.close_windows({GROUP: {"v2025": BudgetState((1.0, 4.0), 30.0, 0.5)}}, NOW_S)
         await store.close()
         await store.open(TERMS)
-        found = await store.ledger.open_window(GROUP, NOW_S + passed_s)
+        found = (await store.ledger.open_windows({GROUP: 0}, NOW_S + passed_s)).get(GROUP)
         assert found == StoredWindow(clean=True, windows={"v2025": left})
 
 
@@ -351,11 +352,11 @@ async def test_after_a_crash_a_window_is_as_good_as_spent(store: SqliteBench) ->
     other = Group("other-group")
     await store.ledger.close_windows({GROUP: {"v2025": BudgetState()}}, NOW_S)
     await store.ledger.close_windows({other: {"v2025": BudgetState()}}, NOW_S)
-    assert await store.ledger.open_window(GROUP, NOW_S) == StoredWindow(clean=True, windows={"v2025": BudgetState()})
+    assert (await store.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP) == LEFT
     await store.crash()
     await store.open(TERMS)
-    assert await store.ledger.open_window(GROUP, NOW_S) == StoredWindow(clean=False)
-    assert await store.ledger.open_window(other, NOW_S) == StoredWindow(clean=True, windows={"v2025": BudgetState()})
+    assert (await store.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP) == StoredWindow(clean=False)
+    assert (await store.ledger.open_windows({other: 0}, NOW_S)).get(other) == LEFT
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["stop", "crash"])

@@ -256,25 +256,25 @@ async def test_windows_in_use_are_as_good_as_spent_after_a_crash(
     store: SqliteBench, spoil: Callable[[SqliteBench], None] | None
 ) -> None:
     """Also where the file was written anew in the meantime."""
-    await store.ledger.open_window(GROUP, NOW_S)
+    (await store.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP)
     if spoil:
         spoil(store)
         await store.move(WRITTEN_AFTER_S)
         assert store.watch.up
     await store.crash()
     await store.open(TERMS)
-    assert await store.ledger.open_window(GROUP, NOW_S) == StoredWindow(clean=False)
+    assert (await store.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP) == StoredWindow(clean=False)
 
 
 async def test_windows_that_cannot_be_left_are_as_good_as_spent(store: SqliteBench) -> None:
     """A stop without a store is like a crash."""
-    await store.ledger.open_window(GROUP, NOW_S)
+    (await store.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP)
     store.database.broken = True
     await store.ledger.close_windows({GROUP: WINDOWS}, NOW_S)
     assert store.watch.failures["write"] == 1
     await store.crash()
     await store.open(TERMS)
-    assert await store.ledger.open_window(GROUP, NOW_S) == StoredWindow(clean=False)
+    assert (await store.ledger.open_windows({GROUP: 0}, NOW_S)).get(GROUP) == StoredWindow(clean=False)
 
 
 async def test_a_disk_without_room(store: SqliteBench) -> None:

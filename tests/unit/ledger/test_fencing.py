@@ -39,7 +39,7 @@ WRITES: Mapping[str, Write] = {
     "as a tenant is read": lambda database: database.load(["acme"], NOW_S, HELD),
     "a former name": lambda database: database.rename("acme", "acme-prod", HELD),
     "what nobody wants any more": lambda database: database.prune([], NOW_S + 1e9, 1.0, HELD),
-    "a window that is taken": lambda database: database.take_window(GROUP, NOW_S, HELD),
+    "a window that is taken": lambda database: database.take_windows(NOW_S, HELD),
     "a window that is left": lambda database: database.put_windows({GROUP: {"v1": BudgetState()}}, NOW_S, HELD),
 }
 MOVED = (
@@ -133,8 +133,7 @@ async def test_windows_are_kept_by_the_servers_time(pg_server: Server, tmp_path:
     database.owner = "bench"
     try:
         await database.put_windows({GROUP: {"v1": BudgetState(free_in_s=(100.0,))}}, NOW_S, {GROUP: 0})
-        found = await database.take_window(GROUP, NOW_S - 5000.0, {GROUP: 0})
-        assert found
+        found = (await database.take_windows(NOW_S - 5000.0, {GROUP: 0}))[GROUP]
         assert found.clean
         assert 90.0 < found.windows["v1"].free_in_s[0] <= 100.0
     finally:

@@ -59,6 +59,7 @@ async def test_what_is_free_is_taken_once_and_by_a_higher_fence_each_time(bench:
     await table.name([A])
     assert (await table.look()).free == {A, B}
     first = await table.claim("r1", [A])
+    assert (await table.held("r1"), await table.held("r2")) == ({A: first[A].fence}, {})
     assert await table.claim("r2", [A, Group("unknown")]) == {}
     assert (await table.look()).free == {B}
     await table.hand_over("r2", {A: "[]"})

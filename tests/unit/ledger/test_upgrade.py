@@ -93,9 +93,9 @@ async def test_an_old_store_keeps_all_it_knows(old: SqliteBench) -> None:
 async def test_an_old_store_keeps_its_rate_limit_windows(old: SqliteBench) -> None:
     """What was left by a stop, and that another process was killed."""
     await old.open(TERMS)
-    stopped = await old.ledger.open_window(STOPPED, NOW_S + 2.0)
+    stopped = (await old.ledger.open_windows({STOPPED: 0}, NOW_S + 2.0)).get(STOPPED)
     assert stopped == StoredWindow(clean=True, windows={"v2025": BudgetState((2.0,), 28.0, 0.5)})
-    assert await old.ledger.open_window(KILLED, NOW_S) == StoredWindow(clean=False)
+    assert (await old.ledger.open_windows({KILLED: 0}, NOW_S)).get(KILLED) == StoredWindow(clean=False)
     await old.close()
 
 

@@ -2,9 +2,11 @@ import asyncio
 
 import pytest
 
+from spexporter.app import client_session
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.errors import LeaseEnded
 from spexporter.domain.ports import Inheritance, StoredWindow
+from spexporter.sailpoint.connections import LINE, Line
 from spexporter.sailpoint.gate import Gate
 from tests.support.clock import FakeClock, settle
 
@@ -55,3 +57,25 @@ def test_what_the_owner_before_has_spent_is_free_after_the_end_of_its_lease() ->
     assert gate.used("v1") == 2
     clock.jump_to(now_s + 9.5)
     assert gate.used("v1") == 0
+
+
+async def test_what_has_connected_after_the_end_of_the_lease_sends_nothing() -> None:
+    """To connect can take longer than a lease lasts; the connection is kept for whoever may ask."""
+    asked: list[bytes] = []
+    ours = True
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1000))
+        writer.close()
+
+    def check() -> None:
+        if not ours:
+            raise LeaseEnded("planted")
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, client_session() as http:
+        LINE.set(Line(check))
+        ours = False
+        with pytest.raises(LeaseEnded):
+            await http.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await settle()
+    assert asked in ([], [b""])
