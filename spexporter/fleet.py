@@ -7,6 +7,7 @@ the groups that its leases say.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -17,6 +18,7 @@ from spexporter.connect import Authorities, connected, group_of
 from spexporter.desk import Desk
 from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.errors import (
+    LeaseEnded,
     StoreError,
     TenantElsewhere,
     UnknownTenant,
@@ -202,7 +204,8 @@ class Fleet:
         group = group_of(tenant)
         await self._pollers[group].remove(tenant.name)
         if (fence := self._lease.held(group)) is not None:
-            await self._shared.ledger.publish(tenant.name, {}, fence=fence)
+            with suppress(LeaseEnded):
+                await self._shared.ledger.publish(tenant.name, {}, fence=fence)
 
     async def _add(self, tenant: Tenant, state: TenantState) -> None:
         group = group_of(tenant)
@@ -359,7 +362,8 @@ class Fleet:
         elif not paused:
             self._left.setdefault(group, []).extend(it for it in poller.queued() if it.target.tenant == name)
             polling = await poller.remove(name)
-            await shared.ledger.publish(name, {}, fence=fence)  # all that is under way is stored first
+            with suppress(LeaseEnded):
+                await shared.ledger.publish(name, {}, fence=fence)  # all that is under way is stored first
             await polling.leave()
         self.desk.drop(name)
         shared.board.drop(name)

@@ -120,10 +120,10 @@ class Ledger(Protocol):
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """Apply `change` in one transaction and return the tenant's state after it.
 
-        While the store cannot be written the change is kept in memory and written later. Under another fence than
-        that of `Terms` nothing is applied: what memory holds is of another time.
+        While the store cannot be written the change is kept in memory and written later.
 
         Raises:
+            LeaseEnded: what memory holds is not of the time of `fence`, or was lost; nothing was applied.
             StoreError: it is not known whether jobs that are added were counted before; nothing was applied.
         """
         ...
@@ -132,11 +132,18 @@ class Ledger(Protocol):
         """Allow pages to show these values, durably, before any page does; return the tenant's state after it.
 
         While the store cannot be written nothing is allowed.
+
+        Raises:
+            LeaseEnded: as in `apply`.
         """
         ...
 
     async def withdraw(self, tenant: str, shown: Mapping[SeriesKey, float], *, fence: int) -> None:
-        """Take back what was published beyond the values that pages have `shown`, as the process ends."""
+        """Take back what was published beyond the values that pages have `shown`, as the process ends.
+
+        Raises:
+            LeaseEnded: as in `apply`.
+        """
         ...
 
     async def open_windows(self, fences: Mapping[Group, int], now_s: float) -> Mapping[Group, StoredWindow]:

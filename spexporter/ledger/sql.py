@@ -14,7 +14,7 @@ import structlog
 from spexporter.clock import Clock
 from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import SeriesKey
-from spexporter.domain.errors import StoreError
+from spexporter.domain.errors import LeaseEnded, StoreError
 from spexporter.domain.job import JobKey
 from spexporter.domain.ports import Change, Group, StoredWindow, StoreWatch, Terms
 from spexporter.domain.view import TenantState
@@ -134,8 +134,7 @@ class SqlLedger:
 
     async def apply(self, tenant: str, change: Change, *, fence: int) -> TenantState:
         """See `Ledger.apply`."""
-        if self._is_past(tenant, fence):
-            return TenantState()
+        self._check(tenant, fence)
         book = self._books[tenant]
         self._lookups += 1
         try:
@@ -154,8 +153,7 @@ class SqlLedger:
 
     async def publish(self, tenant: str, upto: Mapping[SeriesKey, float], *, fence: int) -> TenantState:
         """See `Ledger.publish`."""
-        if self._is_past(tenant, fence):
-            return TenantState()
+        self._check(tenant, fence)
         book = self._books[tenant]
         if self._failing_since_s is None:
             book.publish(upto)
@@ -165,14 +163,14 @@ class SqlLedger:
 
     async def withdraw(self, tenant: str, shown: Mapping[SeriesKey, float], *, fence: int) -> None:
         """See `Ledger.withdraw`. It is stored with what is left at the end."""
-        if self._is_past(tenant, fence):
-            return
+        self._check(tenant, fence)
         self._books[tenant].withdraw(shown)
         self._dirty.add(tenant)
 
-    def _is_past(self, tenant: str, fence: int) -> bool:
-        """Whether what memory holds of a tenant is not of the time of `fence`."""
-        return tenant not in self._held or self._held[tenant][1] != fence
+    def _check(self, tenant: str, fence: int) -> None:
+        """Make sure that what memory holds of a tenant is of the time of `fence`, and not lost since."""
+        if tenant not in self._held or self._held[tenant][1] != fence:
+            raise LeaseEnded("another process may look after it now")
 
     async def open_windows(self, fences: Mapping[Group, int], now_s: float) -> Mapping[Group, StoredWindow]:
         """See `Ledger.open_windows`."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
 
@@ -12,7 +12,7 @@ from spexporter.domain.baseline import Baselines
 from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import UNKNOWN
-from spexporter.domain.errors import TenantElsewhere
+from spexporter.domain.errors import LeaseEnded, TenantElsewhere
 from spexporter.domain.job import Job, JobKey
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
@@ -74,19 +74,25 @@ class Publisher:
     async def apply(self, change: Change) -> None:
         """Write `change`, let pages show what it counted, and believe what the ledger says then.
 
+        What is not ours any more stays as it is, until it is taken off the pages.
+
         Raises:
             StoreError: it is not known whether jobs that are added were counted before; nothing has changed.
         """
         fence = self._lease.held(self._group)
         if fence is None:
             return
-        dated, before = self._dated(change), self.jobs
+        with suppress(LeaseEnded):
+            await self._apply(self._dated(change), fence)
+
+    async def _apply(self, dated: Change, fence: int) -> None:
+        before = self.jobs
         if dated.unseen and (dated.observations or dated.results or dated.listing):
             with self._veiled(dated.unseen):
                 self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
         else:
             self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
-        self._chronicle.compare(change.observed, before, self.jobs)
+        self._chronicle.compare(dated.observed, before, self.jobs)
         # What began with this change is new to pages, too: it shows 0 first.
         self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version + 1)
         if unpublished := self._to_publish():
@@ -127,7 +133,8 @@ class Publisher:
         fence, shown = self._lease.held(self._group), self._board.shown(self._tenant)
         if fence is not None and shown is not None:
             values = {key: cell.published for key, cell in shown.state.totals.items()}
-            await self._ledger.withdraw(self._tenant, values, fence=fence)
+            with suppress(LeaseEnded):
+                await self._ledger.withdraw(self._tenant, values, fence=fence)
 
     def elapsed_s(self, job: Job) -> float | None:
         """Return how long `job` has run or took, in seconds, None where that is not known."""

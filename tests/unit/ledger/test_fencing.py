@@ -7,9 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from spexporter.domain.budget import BudgetState
+from spexporter.domain.errors import LeaseEnded
 from spexporter.domain.job import JobState
 from spexporter.domain.ports import Change, Group
-from spexporter.domain.view import TenantState
 from spexporter.ledger.backend import LeaseLost, StoreReplaced
 from spexporter.ledger.book import Facts, Rows
 from spexporter.ledger.postgres import PostgresDatabase
@@ -96,7 +96,8 @@ async def test_what_a_stale_owner_has_counted_is_dropped_and_shown_by_nobody(ben
     await bench.tamper("UPDATE leases SET owner = 'other', fence = 7")
     with capture_logs() as logs:
         state = await bench.apply(ends_of(EXPORT, IMPORT))
-        assert await bench.ledger.publish("acme", {EXPORTED: 1.0}, fence=0) == TenantState()
+        with pytest.raises(LeaseEnded):
+            await bench.ledger.publish("acme", {EXPORTED: 1.0}, fence=0)
     assert state.totals[EXPORTED].published == 0
     assert [line["event"] for line in logs] == ["lease_lost"]
     assert EXPORTED not in {key for key, cell in (await bench.on_disk(TERMS))["acme"].totals.items() if cell.value}
@@ -105,7 +106,9 @@ async def test_what_a_stale_owner_has_counted_is_dropped_and_shown_by_nobody(ben
 async def test_what_is_known_under_one_fence_is_not_written_under_another(bench: PostgresBench) -> None:
     """The group was lost and has come back: what memory holds is of the time before."""
     before = (await bench.on_disk(TERMS))["acme"]
-    assert await bench.ledger.apply("acme", ends_of(EXPORT), fence=9) == TenantState()
+    for refused in (bench.ledger.apply("acme", ends_of(EXPORT), fence=9), bench.ledger.withdraw("acme", {}, fence=9)):
+        with pytest.raises(LeaseEnded):
+            await refused
     await bench.move(WRITTEN_AFTER_S)
     assert durable((await bench.on_disk(TERMS))["acme"]) == durable(before)
 
