@@ -42,7 +42,8 @@ def main() -> None:
         print("  ", line[:400])
     if seen := found.scraped:
         print(
-            f"Prometheus: {sum(seen.rises.values()):g} of rises, {seen.by_instance:g} of steps of single instances,"
+            f"Prometheus: {sum(seen.rises.values()):g} of rises, {seen.steps:g} of steps while shown,"
+            f" {seen.by_instance:g} of steps of single instances,"
             f" {seen.falls} falls, {len(found.scraped_differences)} differences; alerts that have fired: {seen.alerts}"
         )
 

@@ -572,7 +572,8 @@ class Scraped:
 
     rises: dict[str, float]  # by series without instance: how far the newest sample is above the first one
     falls: int
-    by_instance: float  # all steps between two samples of one instance, added up
+    steps: float  # of all instances, between two pages in a row that show the series: a tenant may leave and come back
+    by_instance: float  # the same with those over a time in which another instance showed it
     alerts: dict[str, int]  # which have fired, and for how many of what they are about
 
     def differences(self, true: Mapping[str, float]) -> list[str]:
@@ -584,7 +585,7 @@ async def scraped(seen: Prometheus, since_s: float) -> Scraped:
     """Ask a Prometheus what it has seen since `since_s` (Unix seconds)."""
     span = f"[{math.ceil(time.time() - since_s)}s]"
     rises: Counter[str] = Counter()
-    falls, by_instance = 0, 0.0
+    falls, steps, by_instance = 0, 0.0, 0.0
     for name in COUNTERS:
         samples: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
         for each in (await seen.get("query", query=name + span))["result"]:
@@ -592,13 +593,16 @@ async def scraped(seen: Prometheus, since_s: float) -> Scraped:
             of = each["metric"]
             labels = ",".join(f'{key}="{of[key]}"' for key in LABELS if key in of)
             samples[f"{name}{{{labels}}}"] += values
-            by_instance += sum(max(0.0, after - before) for (_, before), (_, after) in pairwise(values))
+            for (before_s, before), (after_s, after) in pairwise(values):
+                rise = max(0.0, after - before)
+                by_instance += rise
+                steps += rise if after_s - before_s < 1.5 * SCRAPE_EVERY_S else 0.0
         for series, values in samples.items():
             newest = [value for _, value in sorted(values)]
             rises[series] = max(newest) - newest[0]  # type: ignore[assignment]  # a float, which adds up all the same
             falls += sum(after < before for before, after in pairwise(newest))
     fired = await seen.vector(f'count by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}{span}))')
-    return Scraped(dict(rises), falls, by_instance, {labels["alertname"]: int(count) for labels, count in fired})
+    return Scraped(dict(rises), falls, steps, by_instance, {labels["alertname"]: int(count) for labels, count in fired})
 
 
 async def ordeal(
