@@ -49,6 +49,7 @@ class Share:
         self._balance_at_s = 0.0
         self._said: set[str] = set()
         self._ended = False
+        self._behind = False
         self.owners: Mapping[Group, str] = {}
 
     async def run(self) -> None:
@@ -113,6 +114,8 @@ class Share:
         if not configured <= self._named:
             await replica.name_groups(configured - self._named)
             self._named = configured
+        if self._behind:
+            await self._regroup()
         seen = await replica.look()
         more = await self._take(seen.free & configured)
         if seen.orders and replica.orders:
@@ -124,11 +127,17 @@ class Share:
 
     async def _begin_anew(self) -> None:
         self._replica.lapse()
-        await self._files.regroup()
+        await self._regroup()
         await self._replica.join()
         self._ended = False
         self._named = frozenset()
         self._told.clear()
+
+    async def _regroup(self, leaving: Collection[Group] = ()) -> None:
+        """Let the fleet be as our leases say; where the store fails meanwhile, the next round does it."""
+        self._behind = True
+        await self._files.regroup(leaving)
+        self._behind = False
 
     async def _take(self, free: Collection[Group]) -> bool:
         """Take our part of the groups that are nobody's."""
@@ -143,14 +152,14 @@ class Share:
         if not some:
             return False
         await self._replica.take(some)
-        await self._files.regroup()
+        await self._regroup()
         return len(mine) > len(some)
 
     async def _balance(self, configured: Collection[Group]) -> bool:
         """Let go of what is more than our part, or not configured any more."""
         self._balance_at_s = self._clock.monotonic() + self._replica.lease_s / 3
         if await self._replica.reconcile():
-            await self._files.regroup()
+            await self._regroup()
         costs = self._costs()
         await self._tell(costs)
         found = await self._replica.loads()
@@ -161,7 +170,7 @@ class Share:
         let_go = [*strange, *surplus(loads, costs, self._replica.id)][:_GROUPS_AT_A_TIME]
         if not let_go:
             return False
-        await self._files.regroup(let_go)
+        await self._regroup(let_go)
         await self._replica.hand_over(let_go)
         log.info("groups_handed_over", groups=len(let_go))
         self._balance_at_s = 0.0
