@@ -232,9 +232,10 @@ class Fleet:
             task.cancel()
 
     def wake(self) -> None:
-        """Let all pollers look for what is due."""
+        """Let those pollers look for what is due that have more to do than to ask."""
         for poller in self._pollers.values():
-            poller.wake()
+            if poller.needs_care():
+                poller.wake()
 
     def _poller_of(self, tenant: str) -> Poller:
         """Return who polls a tenant that runs here."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from spexporter.clock import Clock
+from spexporter.clock import Clock, Pace
 from spexporter.domain.budget import BudgetState
 from spexporter.domain.counting import SeriesKey
 from spexporter.domain.errors import LeaseEnded, StoreError
@@ -19,7 +19,7 @@ from spexporter.domain.job import JobKey
 from spexporter.domain.ports import Change, Group, StoredWindow, StoreWatch, Terms
 from spexporter.domain.view import TenantState
 from spexporter.ledger.backend import Holds, LeaseLost, StoreReplaced
-from spexporter.ledger.book import Book, Remembered
+from spexporter.ledger.book import Book, Remembered, Rows
 from spexporter.ledger.database import Database
 from spexporter.ledger.lockfile import sole_owner
 from spexporter.ledger.sqlite import SqliteFile
@@ -28,6 +28,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _PAUSE_S = 5.0  # what may wait is written together, and what failed is tried again
 _PRUNE_EVERY_S = 3600.0
+_UNITS_A_BOOK = 20  # to take what has changed in one, or to note that it is written
 
 
 @asynccontextmanager
@@ -239,23 +240,36 @@ class SqlLedger:
                 self._lose(lost)
 
     async def _write(self) -> None:
-        taken = {tenant: rows for tenant in self._dirty if (rows := self._books[tenant].changed())}
-        books = dict(self._books)
-        self._dirty.clear()
+        """Write what has changed. Others run meanwhile: what they change then is written in the next round."""
+        dirty, self._dirty = self._dirty, set()
+        taken: dict[str, tuple[Book, Rows]] = {}
         try:
-            if taken:
-                await self._database.write(taken, self._clock.wall(), self._holds(taken))
+            await self._take(dirty, taken)
+            ours = {tenant: rows for tenant, (book, rows) in taken.items() if self._books.get(tenant) is book}
+            if ours:
+                await self._database.write(ours, self._clock.wall(), self._holds(ours))
             elif self._failing_since_s is not None or self._database.touched():
                 await self._database.verify()
         except BaseException:
-            self._dirty.update(taken.keys() & self._books.keys())
-            for tenant, rows in taken.items():
-                books[tenant].unwritten(rows)
+            self._dirty.update(dirty & self._books.keys())
+            for book, rows in taken.values():
+                book.unwritten(rows)
             raise
-        for tenant, rows in taken.items():
-            books[tenant].written(rows, forget=not self._lookups)
+        pace = Pace()
+        for book, rows in taken.values():
+            book.written(rows, forget=not self._lookups)
+            await pace.did(_UNITS_A_BOOK)
         self._urgent &= self._dirty
         self._works()
+
+    async def _take(self, dirty: Iterable[str], taken: dict[str, tuple[Book, Rows]]) -> None:
+        """Put into `taken` what is to be written of each tenant."""
+        pace = Pace()
+        for tenant in dirty:
+            book = self._books.get(tenant)
+            if book and (rows := book.changed()):
+                taken[tenant] = book, rows
+            await pace.did(_UNITS_A_BOOK)
 
     def _holds(self, tenants: Iterable[str]) -> Holds:
         return dict(self._held[tenant] for tenant in tenants)

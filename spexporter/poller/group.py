@@ -143,6 +143,10 @@ class Poller:
         for tenant in self._tenants.values():
             await tenant.leave()
 
+    def needs_care(self) -> bool:
+        """Whether something is due that is no look."""
+        return any(tenant.needs_care() for tenant in self._tenants.values())
+
     def wake(self) -> None:
         """Look at once for what is due."""
         self._wake.set()
