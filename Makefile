@@ -84,7 +84,7 @@ screenshots: $(READY) ## Take the pictures of the pages for people anew; needs D
 	$(BIN)/python -m scripts.screenshots
 
 requirements: $(READY) ## Pin anew, with hashes and without download addresses
-	$(PIN) pyproject.toml -o requirements.txt
+	$(PIN) pyproject.toml --extra postgres -o requirements.txt
 	$(PIN) pyproject.toml --extra dev -o requirements-dev.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
 		| $(PIN) - -o requirements-build.txt
