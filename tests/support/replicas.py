@@ -479,9 +479,10 @@ class Replicas:
         """Hold what was shown, asked and held against the records."""
         for daemon in self.daemons:
             self._read(daemon)
+        # First: while the rest is worked out, nothing goes through the cables, and leases may end.
+        shown, true = await self.pages(), self.truth()
         held = await self._held()
         stragglers = [late_s for asked in self.asked if (late_s := self._late_s(asked, held)) > LATE_S]
-        shown, true = await self.pages(), self.truth()
         clients = self.simulator.busiest_windows().values()
         exchanges = [exchange for found in self.simulator.record.exchanges.values() for exchange in found]
         missing = sum(max(0.0, true[series] - watcher.newest.get(series, 0.0)) for series in true)
