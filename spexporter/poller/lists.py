@@ -65,7 +65,11 @@ class Lists:
             observations=tuple(self._not_found(live, gone, now_s)),
             listing=Listing(
                 operation,
-                tuple(entry for key, entry in told.items() if key in new or _says_more(live.get(key), entry)),
+                tuple(
+                    entry
+                    for key, entry in told.items()
+                    if key not in left_out and (key in new or _says_more(live.get(key), entry))
+                ),
                 pending_drafts(tuple(entries.values())) if operation is Operation.DRAFT else None,
             ),
         )
@@ -81,11 +85,18 @@ class Lists:
     def _new(
         self, entries: _Entries, before: AbstractSet[JobKey], jobs: Mapping[JobKey, Job]
     ) -> tuple[tuple[WatchedJob, ...], AbstractSet[JobKey]]:
-        """Return the jobs to watch from now on, or by another name, and those for which there is no room."""
+        """Return the jobs to watch from now on, or by another name, and those for which there is no room.
+
+        One that has left, as it was not found for long, and is there again takes room like a new one.
+        """
         room = self._max_jobs - sum(job.end_seen_s is None and not job.left for job in jobs.values())
         added, left_out = [], set()
         for key, entry in entries.items():
-            if key in jobs or key in before:
+            again = key in jobs and jobs[key].left and not entry.observation.state.ended
+            if again and room <= 0:
+                left_out.add(key)
+            elif key in jobs or key in before:
+                room -= again
                 if key in jobs and jobs[key].watched.name != entry.name:
                     added.append(_watched(entry))
             elif room > 0 or entry.observation.state.ended:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spexporter.board import LatestViews
@@ -135,6 +135,17 @@ async def lived(steps: Sequence[Step]) -> Life:
     return life
 
 
+def reading(*unfinished: str, pause_s: float = 1.0) -> Step:
+    """Return a step with a list of jobs that have not ended."""
+    return Step(dict.fromkeys(unfinished, JobState.NOT_STARTED), pause_s, restart=False, serves=False)
+
+
+# A job that was not found for so long that it has left comes back, beside others or where there is no room for it.
+LEFT = [reading("a"), reading(), reading(), reading(), reading(pause_s=RETENTION_S + 1.0)]
+
+
+@example([*LEFT, reading("a", "b", "c")])
+@example([*LEFT, reading("b", "c"), reading("a", "b", "c")])
 @given(STEPS)
 def test_each_end_is_counted_once_and_pages_never_step_back(steps: Sequence[Step]) -> None:
     """Through restarts, lists that come short, jobs that come back and jobs that have left the pages."""
