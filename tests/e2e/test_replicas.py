@@ -72,7 +72,7 @@ async def test_any_replica_takes_jobs_and_names_all_tenants(server: Server, tmp_
                 assert response.status == 204, await response.text()
             assert job.id not in (await answer(f"{theirs.url}/metrics"))[1]
         page = (await answer(f"{ours.url}/"))[1]
-        assert f"<dt>{tenant}</dt>" in page
+        assert f"<li>{tenant}: " in page
         assert own in page
         assert (await answer(f"{ours.url}/probe?tenant={tenant}"))[0] == 503
         assert (await answer(f"{ours.url}/probe?tenant={own}"))[0] == 200
