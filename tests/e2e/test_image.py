@@ -12,7 +12,7 @@ from tests.support.modules import ROOT
 from tests.support.program import answer, free_port, ready
 
 # What our layers may add to the image that they begin with.
-LARGEST_BYTES = 110_000_000
+LARGEST_BYTES = 125_000_000
 STOPS_WITHIN_S = 2
 
 
