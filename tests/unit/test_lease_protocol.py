@@ -18,6 +18,7 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Group
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
+from spexporter.ledger import replica
 from spexporter.ledger.replica import Replica
 from spexporter.share import Share
 from spexporter.telemetry import Telemetry
@@ -28,6 +29,23 @@ LEASE_S = 3.0
 GROUPS = tuple(Group(name) for name in ("a", "b", "c"))
 COUNT = 3
 numbers = st.integers(0, COUNT - 1)
+
+
+class Ids:
+    """What replicas are known by, the same in each run of the same steps: what is shared out depends on their order."""
+
+    given = 0
+
+    @classmethod
+    def token_hex(cls, _: int) -> str:
+        """See `secrets.token_hex`."""
+        cls.given += 1
+        return f"{cls.given:016x}"
+
+
+@pytest.fixture(autouse=True)
+def known_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replica, "secrets", Ids)
 
 
 class TrustingReplica(Replica):
@@ -115,6 +133,7 @@ class Protocol(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        Ids.given = 0
         self.runner = asyncio.Runner()
         self.clock = FakeClock()
         self.store = Store(self.clock, LEASE_S, self.rules_kept)
