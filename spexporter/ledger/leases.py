@@ -5,8 +5,7 @@ finds that the time of another is over takes its row away and frees its groups i
 never renew again: it has to come back under another id.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -119,7 +118,7 @@ class LeaseTable:
 
     async def join(self, replica: str, name: str, *, former: str) -> None:
         """Begin as `replica`; what it held as `former` is free."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             await connection.execute(_BURY, {"former": former})
             await connection.execute(_JOIN, {"id": replica, "name": name, "lease_s": self._lease_s})
             await connection.execute(_FORGET)
@@ -130,7 +129,7 @@ class LeaseTable:
         Raises:
             Lapsed: it comes too late.
         """
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             await self._beat(connection, replica)
 
     async def _beat(self, connection: AsyncConnection, replica: str) -> None:
@@ -140,12 +139,12 @@ class LeaseTable:
 
     async def name(self, groups: Collection[Group]) -> None:
         """Let there be leases of `groups`."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             await connection.execute(_NAME, {"groups": list(groups)})
 
     async def look(self) -> Seen:
         """Return what there is to do; the groups of replicas whose time is over are nobody's."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             found = (await connection.execute(_LOOK)).one()
             if found.dead:
                 await connection.execute(_BURY, {"former": ""})
@@ -154,13 +153,13 @@ class LeaseTable:
 
     async def loads(self) -> dict[str, Load]:
         """Return what each replica that lives looks after, by its id."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             found = await connection.execute(_LOADS)
             return {row.id: Load(row.name, row.cost, row.groups) for row in found}
 
     async def free(self, groups: Collection[Group]) -> dict[Group, Free]:
         """Return those of `groups` that are nobody's."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             found = await connection.execute(_FREE, {"groups": list(groups), "lease_s": self._lease_s})
             return {Group(row.client_group): Free(row.cost, row.long) for row in found}
 
@@ -170,7 +169,7 @@ class LeaseTable:
         Raises:
             Lapsed: its time is over.
         """
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             await self._beat(connection, replica)
             found = await connection.execute(_CLAIM, {"id": replica, "groups": list(groups)})
             return {
@@ -179,36 +178,28 @@ class LeaseTable:
 
     async def held(self, replica: str) -> dict[Group, int]:
         """Return the groups that are the replica's, with their fences."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             found = await connection.execute(_HELD, {"id": replica})
             return {Group(row.client_group): row.fence for row in found}
 
     async def hand_over(self, replica: str, schedules: Mapping[Group, str]) -> None:
         """Let go of groups, each with the looks that are queued, as JSON."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             ours = {"id": replica, "groups": list(schedules), "schedules": list(schedules.values())}
             await connection.execute(_HAND_OVER, ours)
 
     async def leave(self, replica: str) -> None:
         """Let go of everything, and be no replica any more."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             await connection.execute(_BURY, {"former": replica})
 
     async def weigh(self, replica: str, costs: Mapping[Group, float]) -> None:
         """Say what the replica's groups cost."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             ours = {"id": replica, "groups": list(costs), "costs": list(costs.values())}
             await connection.execute(_WEIGH, ours)
 
     async def owners(self) -> dict[Group, str]:
         """Return the name of the replica that looks after each group."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             return {Group(row.client_group): row.name for row in await connection.execute(_OWNERS)}
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except self._server.errors as error:
-            raise self._server.translate(error) from error

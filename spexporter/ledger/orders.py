@@ -1,11 +1,9 @@
 """Orders of one replica to another, in PostgreSQL: jobs to be watched, or to be let go."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spexporter.domain.job import JobKey, Operation, WatchedJob
 from spexporter.domain.ports import Order
@@ -35,18 +33,18 @@ class OrderTable:
         """See `OrderBook.place`."""
         body = msgspec.json.encode(job).decode() if job else None
         of = {"tenant": key.tenant, "operation": key.operation.value, "job_id": key.job_id, "job": body}
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             return int((await connection.execute(_PLACE, of)).scalar_one())
 
     async def answer(self, number: int) -> str | None:
         """See `OrderBook.answer`."""
         asked = text("SELECT answer FROM orders WHERE number = :number")
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             return (await connection.execute(asked, {"number": number})).scalar_one_or_none()
 
     async def open(self, tenants: Collection[str]) -> Sequence[Order]:
         """See `OrderBook.open`."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             await connection.execute(_FORGET)
             found = (await connection.execute(_OPEN, {"tenants": list(tenants)})).all()
         return [
@@ -60,13 +58,5 @@ class OrderTable:
 
     async def settle(self, number: int, answer: str) -> None:
         """See `OrderBook.settle`."""
-        async with self._transaction() as connection:
+        async with self._server.transaction(self._engine) as connection:
             await connection.execute(_SETTLE, {"number": number, "answer": answer})
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except self._server.errors as error:
-            raise self._server.translate(error) from error

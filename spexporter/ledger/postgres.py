@@ -1,7 +1,8 @@
 """PostgreSQL as the store of several replicas: how it is reached, fenced, and what its errors mean to an operator."""
 
 import math
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -86,6 +87,19 @@ class PostgresServer:
             "lock_timeout": longest_ms,
             "idle_in_transaction_session_timeout": longest_ms,
         }
+
+    @asynccontextmanager
+    async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """Have a transaction for as long as the block lasts.
+
+        Raises:
+            StoreError: the server does not do it.
+        """
+        try:
+            async with engine.begin() as connection:
+                yield connection
+        except self.errors as error:
+            raise self.translate(error) from error
 
     def exists(self) -> bool:
         """See `Backend.exists`: only the server can tell."""
