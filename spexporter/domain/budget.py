@@ -95,10 +95,16 @@ class RequestBudget:
 
     def start(self, now_s: float) -> None:
         """Take a place for a request that starts now; only when `opens_at` says so."""
-        if self.opens_at(now_s) > now_s:
+        if not self.try_start(now_s):
             raise ValueError("no place is free")
+
+    def try_start(self, now_s: float) -> bool:
+        """Take a place for a request that starts now if one is free; tell whether that is so."""
+        if self.opens_at(now_s) > now_s:
+            return False
         self._in_flight += 1
         self._started_s = now_s
+        return True
 
     def finish(self, now_s: float) -> None:
         """Say that an answer has arrived or has been given up: its place is free `per_s` after this."""

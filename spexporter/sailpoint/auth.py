@@ -82,15 +82,18 @@ class TokenSource:
         """The tenant's own name as the latest token tells it, empty while that is not known."""
         return self._token.org if self._token else ""
 
+    @property
+    def good(self) -> Token | None:
+        """A token that is not about to expire, None while there is none."""
+        return self._token if self._token and self._clock.monotonic() < self._token.renew_at_s else None
+
     async def get(self) -> Token:
         """Return a token that is not about to expire.
 
         Raises:
             TenantError: the token endpoint did not give one.
         """
-        if self._token is None or self._clock.monotonic() >= self._token.renew_at_s:
-            return await self._renewed(refused=self._token)
-        return self._token
+        return self.good or await self._renewed(refused=self._token)
 
     async def replace(self, refused: Token) -> Token:
         """Return another token than `refused`, which the tenant did not take."""

@@ -5,7 +5,6 @@ Only GET here, and POST on the token URL in `auth`: the token that we hold could
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ from spexporter.sailpoint.wire import Grants
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
+_UNAUTHORIZED = HTTPStatus.UNAUTHORIZED.value  # to find it in its enumeration takes as long as a call
 # Hears what an import said, by object type: of a long result only the beginning.
 Told = Callable[[JobKey, Mapping[str, Texts]], None]
 
@@ -180,21 +180,19 @@ class TenantClient:
         answer, token = await self._exchange(endpoint, job_id, version, sink)
         try:
             check(answer, endpoint, [version], self._transport, clock=self._clock, grants=token.grants)
+            decoded = decode(answer.body)
         except TenantForbidden:
             self.vitals.access(endpoint, allowed=False)
             raise
         except TenantUnauthorized:
             self.vitals.up(up=False)
             raise
-        self.vitals.access(endpoint, allowed=True)
-        try:
-            decoded = decode(answer.body)
         except Unreadable as error:
+            self.vitals.access(endpoint, allowed=True)
             self.vitals.up(up=False)
             cure = "if it is HTML, base_url names a web page or a proxy answers in the tenant's place"
             raise TenantMalformed(f"{endpoint} answered {error}", endpoint=endpoint, cure=cure) from error
-        self.vitals.up(up=True)
-        self.vitals.answered()
+        self.vitals.answered(endpoint)
         return decoded
 
     async def _exchange(self, endpoint: Endpoint, job_id: str, version: str, sink: Sink | None) -> tuple[Answer, Token]:
@@ -202,12 +200,13 @@ class TenantClient:
         url = self._base_url + path(endpoint, version, job_id)
         is_result = endpoint is Endpoint.IMPORT_RESULT
         max_bytes = self._limits.results_bytes if is_result else self._limits.other_bytes
-        ask = partial(self._transport.ask, endpoint, url, [version], max_bytes=max_bytes, sink=sink)
-        token = await self._tokens.get()
-        answer = await ask(token=token.text)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
+        token = self._tokens.good or await self._tokens.get()
+        answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text, sink=sink)
+        if answer.status == _UNAUTHORIZED:
             token = await self._tokens.replace(token)
-            answer = await ask(token=token.text)
+            answer = await self._transport.ask(
+                endpoint, url, [version], max_bytes=max_bytes, token=token.text, sink=sink
+            )
         return answer.without(token.text), token
 
 

@@ -32,6 +32,7 @@ class Gate:
         self._ends_soon = ends_soon
         self._turns = {version: asyncio.Lock() for version in VERSIONS}
         self._pauses_in_a_row = 0
+        self._halved = False
         self._requests = 0  # under way, whatever their version
 
     def place(self, versions: Sequence[str], on_wait: Callable[[float], None]) -> "Place":
@@ -61,13 +62,16 @@ class Gate:
         Raises:
             LeaseEnded: the group is not ours.
         """
-        self.check()
+        self._check_places()
         now_s = self._clock.monotonic()
         for version in versions:
-            if self._turns[version].locked() or self.budgets[version].opens_at(now_s) > now_s:
+            if self._turns[version].locked():
                 return False
+            if len(versions) > 1 and self.budgets[version].opens_at(now_s) > now_s:
+                return False  # before a place is taken in another budget
         for version in versions:
-            self.budgets[version].start(now_s)
+            if not self.budgets[version].try_start(now_s):
+                return False
         self._requests += 1
         return True
 
@@ -83,11 +87,11 @@ class Gate:
             for version in versions:
                 await turns.enter_async_context(self._turns[version])
             now_s = self._clock.monotonic()
-            self.check()
+            self._check_places()
             while (opens_s := max(budget.opens_at(now_s) for budget in budgets)) > now_s:
                 await self._clock.sleep_until(opens_s)
                 now_s = self._clock.monotonic()
-                self.check()
+                self._check_places()
             for budget in budgets:
                 budget.start(now_s)
         self._requests += 1
@@ -101,9 +105,14 @@ class Gate:
         """
         if not self._ours():
             raise LeaseEnded("its lease has ended")
-        halved = self._ends_soon()
-        for budget in self.budgets.values():
-            budget.halved = halved
+
+    def _check_places(self) -> None:
+        """Make sure that something may be asked now, and take note of how many places there are to give away."""
+        self.check()
+        if (halved := self._ends_soon()) is not self._halved:
+            self._halved = halved
+            for budget in self.budgets.values():
+                budget.halved = halved
 
     def throttled(self, versions: Sequence[str], asked_s: float | None) -> float:
         """Pause the budgets of `versions` after a 429 that asks for `asked_s`; return the end in monotonic seconds."""

@@ -19,6 +19,9 @@ from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.transport import Answer, Transport
 from spexporter.sailpoint.wire import NOTHING_SHOWN, Grants, decode_error
 
+# To find one in its enumeration takes as long as a call.
+_OK, _MULTIPLE_CHOICES = HTTPStatus.OK.value, HTTPStatus.MULTIPLE_CHOICES.value
+
 
 def check(
     answer: Answer,
@@ -38,6 +41,9 @@ def check(
         TenantError: the subclass that the status stands for, in words an operator can use.
     """
     status = answer.status
+    if _OK <= status < _MULTIPLE_CHOICES:
+        transport.gate.answered()
+        return
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         asked_s = retry_after_s(answer.headers.get("Retry-After"), wall_s=clock.wall())
         until_s = transport.gate.throttled(versions, asked_s)
@@ -45,8 +51,6 @@ def check(
         transport.vitals.throttled(clock.wall() + pause_s)
         raise TenantThrottled(f"rate limit exceeded, paused for {pause_s:g} s", endpoint=endpoint, pause_s=pause_s)
     transport.gate.answered()
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return
     if status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         transport.vitals.up(up=status < HTTPStatus.INTERNAL_SERVER_ERROR)
     said = decode_error(answer.body)

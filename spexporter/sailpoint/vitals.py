@@ -30,6 +30,8 @@ class Vitals:
     def health(self) -> TenantHealth:
         """What is known now."""
         if self._changes:
+            if self._time is not None:
+                self._set(time=self._time, clock_offset_s=self.offset_s)
             self._health = replace(self._health, **self._changes)
             self._changes = {}
         return self._health
@@ -44,7 +46,6 @@ class Vitals:
         self._set(last_answer_s=last_answer_s, last_answer_monotonic_s=now.monotonic_s - silent_s)
         if tenant_offset_s is not None:
             self._time = TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s)
-            self._set(time=self._time, clock_offset_s=tenant_offset_s)
         self._set(still_at_s=still_at_s)
 
     @property
@@ -56,9 +57,8 @@ class Vitals:
     def up(self, *, up: bool) -> None:
         """Take note that the tenant answers, or does not; running durations stand still while it does not."""
         if up:
-            if not self._is_up:
-                self._is_up = True
-                self._set(up=True, still_at_s=None)
+            self._is_up = True
+            self._set(up=True, still_at_s=None)
         else:  # where it stands still already, that is its time
             now = Moment(self._clock.wall(), self._clock.monotonic())
             self._is_up = False
@@ -66,9 +66,7 @@ class Vitals:
 
     def dated(self, date_s: float, *, sent_s: float, received_s: float) -> None:
         """Take note of an answer's `Date` header; the other two are monotonic seconds."""
-        self._time = learn(self._time, date_s=date_s, sent_s=sent_s, received_s=received_s)
-        self._changes["time"] = self._time
-        self._changes["clock_offset_s"] = self.offset_s
+        self._time = self._changes["time"] = learn(self._time, date_s=date_s, sent_s=sent_s, received_s=received_s)
 
     def version(self, api_version: str) -> None:
         """Take note of the API version that the tenant has."""
@@ -88,8 +86,12 @@ class Vitals:
             self._access = {**self._access, endpoint: allowed}
             self._set(access=self._access)
 
-    def answered(self) -> None:
-        """Take note of a good answer."""
+    def answered(self, endpoint: str) -> None:
+        """Take note of a good answer of `endpoint`, which the credential may use, so."""
+        if not self._is_up:
+            self.up(up=True)
+        if not self._access.get(endpoint):
+            self.access(endpoint, allowed=True)
         self._changes["last_answer_s"] = self._clock.wall()
         self._changes["last_answer_monotonic_s"] = self._clock.monotonic()
 

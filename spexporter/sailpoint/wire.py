@@ -11,6 +11,8 @@ import binascii
 import math
 import re
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -30,23 +32,27 @@ from spexporter.sailpoint.fields import (
     read_object,
     read_text,
     read_time,
-    time_of,
 )
 from spexporter.sailpoint.outline import LISTS, PREVIEW
 
 _STATES = {state.value: state for state in JobState if state not in {JobState.NOT_FOUND, JobState.UNKNOWN}}
+_WORDS = {word: (state, word) for word, state in _STATES.items()}
 _LONGEST_MESSAGE, _MOST_MESSAGES = 1000, 1000  # characters of one text of a report, and texts in all
 _SENDABLE = re.compile("[!-~]+")  # what a bearer token is made of; RFC 6750 section 2.1 has even less
 
 
+# Without an offset it is for `read_time` to say what it means.
+_Time = Annotated[datetime, msgspec.Meta(tz=True)] | None
+
+
 class _Status(msgspec.Struct, gc=False):
-    """A job status as nearly all are: known fields are texts or null."""
+    """A job status as nearly all are: known fields are texts or null, and times tell their offset."""
 
     status: str
-    created: str | None = None
-    modified: str | None = None
-    completed: str | None = None
-    expiration: str | None = None
+    created: _Time = None
+    modified: _Time = None
+    completed: _Time = None
+    expiration: _Time = None
     message: str | None = None
     description: str | None = None
     jobId: str | None = None  # noqa: N815 (SailPoint's name)
@@ -65,22 +71,32 @@ def decode_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unkno
     """
     try:
         told = _STATUS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        state, word = _WORDS[told.status]
+        return Observation(
+            key,
+            state,
+            word,
+            observed_s,
+            _unix_s(told.created),
+            _unix_s(told.modified),
+            _unix_s(told.completed),
+            _unix_s(told.expiration),
+            told.message or "",
+            told.description or "",
+            key.job_id if told.jobId == key.job_id else told.jobId or "",
+        )
+    except (msgspec.DecodeError, ValueError, KeyError, RecursionError):
         return odd_status(body, key, observed_s=observed_s, unknown=unknown)
-    state = state_of(told.status, unknown)
-    return Observation(
-        key=key,
-        state=state,
-        raw_state=shared(told.status, state.value),
-        observed_s=observed_s,
-        created_s=time_of(told.created, "created", unknown),
-        modified_s=time_of(told.modified, "modified", unknown),
-        completed_s=time_of(told.completed, "completed", unknown),
-        expires_s=time_of(told.expiration, "expiration", unknown),
-        message=told.message or "",
-        description=told.description or "",
-        reported_id=shared(told.jobId or "", key.job_id),
-    )
+
+
+def _unix_s(moment: datetime | None) -> float | None:
+    """Return Unix seconds; raise ValueError for what clients make of a missing time, which `read_time` knows."""
+    if moment is None:
+        return None
+    seconds = moment.timestamp()
+    if seconds < 0:
+        raise ValueError("before 1970")
+    return seconds
 
 
 def odd_status(body: bytes, key: JobKey, *, observed_s: float, unknown: Unknown) -> Observation:
