@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from email.utils import formatdate
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -89,8 +90,8 @@ class Server(asyncio.Protocol):
         else:
             job_id = asked.partition(b" HTTP/")[0].rpartition(b"/")[2]
             body = STATUS % (job_id, self._asked // 1000 % 60, self._asked % 1000)
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Tue, 15 Jan 2030 08:00:00 GMT\r\n"
-        return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: %s\r\nContent-Length: %d\r\n\r\n"
+        return head % (formatdate(usegmt=True).encode(), len(body)) + body
 
 
 def serve(listening: socket.socket, authority: trustme.CA) -> None:

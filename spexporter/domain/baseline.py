@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from spexporter.domain.counting import SeriesKey
 
+_NONE: frozenset[SeriesKey] = frozenset()
+
 
 class _Appearance(NamedTuple):
     """Counters that appeared together: when (monotonic seconds), and in which version of the tenant's view.
@@ -60,7 +62,9 @@ class Baselines:
 
     def releasable(self, now_s: float, served_version: int) -> bool:
         """Whether `release` would let go of any."""
-        return any(now_s - held.at_s >= self._hold_s and served_version >= held.version for held in self._held)
+        return bool(self._held) and any(
+            now_s - held.at_s >= self._hold_s and served_version >= held.version for held in self._held
+        )
 
     @property
     def held(self) -> AbstractSet[SeriesKey]:
@@ -69,4 +73,6 @@ class Baselines:
 
     def unseen(self, shown_version: int) -> AbstractSet[SeriesKey]:
         """Counters that no page has ever begun to show, `shown_version` being the newest that one has."""
-        return frozenset().union(*(held.keys for held in self._held if held.born and held.version > shown_version))
+        if not self._held:
+            return _NONE
+        return _NONE.union(*(held.keys for held in self._held if held.born and held.version > shown_version))

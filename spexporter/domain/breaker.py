@@ -67,6 +67,11 @@ class RetryBudget:
         self._dice = dice
         self._left = _MOST_RETRIES
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of it is spent."""
+        return self._left == _MOST_RETRIES
+
     def succeeded(self) -> None:
         """Earn a part of a retry."""
         self._left = min(_MOST_RETRIES, self._left + _RETRIES_EARNED)

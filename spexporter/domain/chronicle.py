@@ -45,7 +45,7 @@ class Chronicle:
         """Take note of those jobs among `keys` that have another state `after` than `before`."""
         for key in keys:
             job, known = after.get(key), before.get(key)
-            if job and job.latest and (known is None or known.state is not job.state):
+            if job and job.latest and not (known and known.latest and known.latest.state is job.latest.state):
                 self._see(key, Seen(job.latest.state, _seen_s(job)))
 
     def told(self, key: JobKey, texts: Mapping[str, Texts]) -> None:

@@ -4,9 +4,9 @@ import math
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from spexporter.domain.result import ImportResult, Outcome
-from spexporter.domain.values import replace
 
 
 class Operation(StrEnum):

@@ -4,9 +4,10 @@ Later capabilities replace the bodies behind these Protocols, not their callers.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, NewType, Protocol
 
 import msgspec
@@ -30,6 +31,9 @@ class Counted:
     key: JobKey
     outcome: Outcome
     result: ImportResult | None = None
+
+
+_KEY: Callable[[Observation], JobKey] = attrgetter("key")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -58,8 +62,8 @@ class Change(msgspec.Struct, frozen=True):
     @property
     def observed(self) -> Sequence[JobKey]:
         """The jobs of which this tells a state."""
-        listed = [entry.observation for entry in self.listing.jobs] if self.listing else []
-        return [observation.key for observation in (*self.observations, *listed)]
+        listed = [entry.observation for entry in self.listing.jobs] if self.listing else ()
+        return tuple(map(_KEY, (*self.observations, *listed)))
 
     @property
     def urgent(self) -> bool:

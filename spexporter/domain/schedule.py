@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
 from spexporter.domain.duequeue import DueQueue, Entry
 from spexporter.domain.durations import UNKNOWN
 from spexporter.domain.inspection import Fit, together_s, wait_s
@@ -50,7 +52,7 @@ class Pace:
     probe_s: float = 300.0
 
 
-class Outlook(NamedTuple):
+class Outlook(msgspec.Struct, frozen=True, gc=False):
     """What is expected of a job that runs: how long such jobs take, and how long it has run when it was seen."""
 
     fit: Fit

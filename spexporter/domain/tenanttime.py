@@ -4,17 +4,17 @@ A job's times are the tenant's, so the age of a running job is measured on the t
 monotonic clock, not to our wall clock: a step of this host's time then changes no duration.
 """
 
-from typing import NamedTuple
+import msgspec
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """One instant on both of our clocks, in seconds."""
 
     wall_s: float
     monotonic_s: float
 
 
-class TenantTime(NamedTuple):
+class TenantTime(msgspec.Struct, frozen=True, gc=False):
     """Bounds of (tenant's Unix time - our monotonic time), in seconds.
 
     Each `Date` header narrows them; one that contradicts them (a clock was set, or drifted) starts them anew.

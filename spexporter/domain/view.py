@@ -11,7 +11,7 @@ from spexporter.domain.breaker import BreakerState
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import Usual
 from spexporter.domain.hub import Drafts
-from spexporter.domain.job import Job, JobKey, Operation, seconds_between
+from spexporter.domain.job import Job, JobKey, JobState, Operation, seconds_between
 from spexporter.domain.tenanttime import Moment, TenantTime
 
 
@@ -128,6 +128,6 @@ def elapsed_s(job: Job, health: TenantHealth, now: Moment) -> float | None:
     """Return how long `job` of a tenant has run or took, in seconds, None where that is not known."""
     if job.end_seen_s is not None:
         return job.duration_s
-    if job.latest is None or job.latest.created_s is None or not job.running:
+    if job.latest is None or job.latest.created_s is None or job.latest.state is JobState.NOT_FOUND:
         return None
     return seconds_between(job.latest.created_s, health.tenant_now_s(now))

@@ -307,13 +307,14 @@ class Book:
         self._changed.add(job.key)
 
     def _enter(self, job: Job) -> None:
-        self._jobs.put(job.key, job)
+        key = job.key
+        self._jobs.put(key, job)
         since_s = job.end_seen_s if job.settled else job.missing_s
         if since_s is None or job.left:
-            self._leaves_s.pop(job.key, None)
-        elif self._leaves_s.get(job.key) != (leaves_s := since_s + self._terms.retention_s):
-            self._leaves_s[job.key] = leaves_s
-            heapq.heappush(self._leaving, (leaves_s, str(job.key), job.key))
+            self._leaves_s.pop(key, None)
+        elif self._leaves_s.get(key) != (leaves_s := since_s + self._terms.retention_s):
+            self._leaves_s[key] = leaves_s
+            heapq.heappush(self._leaving, (leaves_s, str(key), key))
 
     def _let_go(self, change: Change) -> None:
         """Let the jobs leave the pages whose time has come; a missing one is asked for all the same."""

@@ -1,7 +1,9 @@
 """What looks at a tenant need of others, and what they lead to."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobKey, Observation, Operation, WatchedJob
@@ -51,7 +53,7 @@ class Asks(Protocol):
         ...
 
 
-class Following(NamedTuple):
+class Following(msgspec.Struct, frozen=True):
     """The look that follows one: in so many seconds, or, where it answers for jobs that run, when it is worth it."""
 
     target: Target

@@ -35,6 +35,7 @@ class Experience:
         # Dice of its own, so that tenants in trouble together are not tried again together; no secret depends on them.
         self.patience = Patience(pace, Random(zlib.crc32(tenant.encode())))  # noqa: S311
         self.off: set[Target] = set()
+        self._vitals = vitals
         self._tenant = tenant
         self._clock = clock
         self._exchanges = exchanges
@@ -44,7 +45,7 @@ class Experience:
     def worked(self, target: Target, endpoint: Endpoint) -> None:
         """Take note of a good answer: what was wrong with this endpoint, this job and the token is over."""
         self.patience.succeeded(target, endpoint)
-        if not self.troubles:
+        if not self._vitals.troubled:
             return
         subjects = [endpoint, Endpoint.TOKEN, *([subject_of(target.key)] if target.key else [])]
         self.troubles.ended(subjects)

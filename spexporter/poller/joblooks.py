@@ -70,12 +70,12 @@ class JobLooks:
         job = self._publisher.jobs.get(key)
         if job is None:
             return None
-        if job.state != before.state:
+        if (state := job.state) != before.state:
             log_state(job)
-        following = self.next_target(job)
-        if following is None or following.kind is TargetKind.RESULT:
+        if job.end_seen_s is not None:
+            following = self.next_target(job)
             return following and Following(following, 0.0)
-        if job.state is JobState.NOT_FOUND:
+        if state is JobState.NOT_FOUND:
             return Following(target, self._pace.probe_s if job.left else self._pace.slowest_s)
         return Following(target, outlooks=[self._publisher.outlook(job)])
 
@@ -103,12 +103,13 @@ class JobLooks:
 
     def next_target(self, job: Job) -> Target | None:
         """Return what is left to ask about a job: its status, an ended import's result, or nothing."""
-        if job.key.operation not in STATUS_ENDPOINT:
+        key = job.key
+        if key.operation not in STATUS_ENDPOINT:
             return None  # a list tells it
         if job.end_seen_s is None:
-            return Target(job.key.tenant, TargetKind.STATUS, job.key)
-        if job.key.operation is Operation.IMPORT and job.outcome is None:
-            return Target(job.key.tenant, TargetKind.RESULT, job.key)
+            return Target(key.tenant, TargetKind.STATUS, key)
+        if key.operation is Operation.IMPORT and job.outcome is None:
+            return Target(key.tenant, TargetKind.RESULT, key)
         return None
 
     def _given_up(self, target: Target, job: Job, error: TenantError) -> Outcome | None:

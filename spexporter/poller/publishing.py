@@ -82,8 +82,10 @@ class Publisher:
         fence = self._lease.held(self._group)
         if fence is None:
             return
-        with suppress(LeaseEnded):
+        try:
             await self._apply(self._dated(change), fence)
+        except LeaseEnded:
+            return
 
     async def _apply(self, dated: Change, fence: int) -> None:
         before = self.jobs

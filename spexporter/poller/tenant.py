@@ -219,16 +219,16 @@ class TenantPolling:
         Raises:
             TenantError: there was no good answer; `failed` is to be told.
         """
-        waits_s = self._experience.patience.endpoint_waits_s(endpoint_of(target), self._clock.monotonic())
-        if waits_s > 0:
+        patience = self._experience.patience
+        if patience.refused and (waits_s := patience.endpoint_waits_s(endpoint_of(target), self._clock.monotonic())):
             return Following(target, waits_s + spread_s(self.pace, str(target)))
+        if target.key is not None:
+            return await self._jobs.look(target)
         if target.kind is TargetKind.PROBE:
             return await self._probe(target)
         if target.kind is TargetKind.CREDENTIAL:
             return await self._look_at_credential(target)
-        if target.operation is not None:
-            return await self._lists.look(target, target.operation)
-        return await self._jobs.look(target)
+        return await self._lists.look(target, target.operation) if target.operation else None
 
     def failed(self, target: Target, error: TenantError) -> float:
         """Take note of a failure and return when to try again, in seconds."""

@@ -21,9 +21,6 @@ class Troubles:
         self._vitals = vitals
         self._clock = clock
 
-    def __bool__(self) -> bool:
-        return bool(self._vitals.health.troubles)
-
     def began(self, subject: str, error: TenantError) -> None:
         """Take note of a failure about `subject`; the log hears of it once, not each time."""
         alike = sum(

@@ -3,9 +3,9 @@
 import socket
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 import aiohttp
+import msgspec
 from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
@@ -24,8 +24,7 @@ _ALIVE = (
 )
 
 
-@dataclass(slots=True)
-class Line:
+class Line(msgspec.Struct):
     """What is known of the connection of one exchange: had it been used before, and did an answer begin?
 
     `check` raises where nothing may be sent any more: to connect can take longer than a lease lasts.

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import msgspec
 import structlog
 from yarl import URL
 
@@ -55,7 +56,7 @@ class Route:
     tls: ssl.SSLContext | None = None
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """A whole HTTP answer."""
 
     status: int
@@ -79,7 +80,7 @@ class Sink(Protocol):
         ...
 
 
-class _Asked(NamedTuple):
+class _Asked(msgspec.Struct, frozen=True):
     """What is asked for, and what for: a GET, or a POST of a form."""
 
     endpoint: Endpoint

@@ -68,6 +68,11 @@ class Vitals:
         """Take note of an answer's `Date` header; the other two are monotonic seconds."""
         self._time = self._changes["time"] = learn(self._time, date_s=date_s, sent_s=sent_s, received_s=received_s)
 
+    @property
+    def troubled(self) -> bool:
+        """Whether something does not work now."""
+        return bool(self._troubles)
+
     def version(self, api_version: str) -> None:
         """Take note of the API version that the tenant has."""
         self._set(api_version=api_version)
