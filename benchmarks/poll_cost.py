@@ -203,6 +203,7 @@ async def looking(url: str, for_s: float) -> float:
             await tenant.look(target)
         tenant.show()
         _scraped(board, clock)
+        await tenant.tend()  # counters have shown where they began
         end_s, began_s = time.perf_counter() + for_s, time.process_time()
         await asyncio.gather(*(look(tenant, targets) for _ in range(AT_ONCE)))
         return (time.process_time() - began_s) / done * 1e6
@@ -220,7 +221,8 @@ def _scraped(board: LatestViews, clock: SystemClock) -> None:
 
 def _configured(url: str, jobs: int) -> Config:
     config = read_config(
-        f"defaults: {{ca_file: '{authority_file()}', api_version: v2026}}\nstore: {{url: 'sqlite://'}}\n"
+        f"defaults: {{ca_file: '{authority_file()}', api_version: v2026}}\n"
+        "store: {url: 'sqlite://'}\ncounters: {hold: 0s}\n"
         f"tenants:\n  - {{name: acme, base_url: '{url}', client_id: c, client_secret: s,"
         " jobs: [{operation: export, id: e}]}\n"
     )

@@ -307,7 +307,7 @@ def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> ai
         connector=connections.connector(),
         # Cookies would let one tenant's gateway follow another's requests.
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"spexporter/{__version__}"},
+        headers={"User-Agent": f"spexporter/{__version__}", "Accept": "application/json"},
         trace_configs=trace_configs,
     )
     # aiohttp would send a GET again by itself when the connection closes: outside the budget and our counters.

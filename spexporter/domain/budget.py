@@ -100,7 +100,7 @@ class RequestBudget:
 
     def try_start(self, now_s: float) -> bool:
         """Take a place for a request that starts now if one is free; tell whether that is so."""
-        if self.opens_at(now_s) > now_s:
+        if now_s < self._paused_until_s or self.used(now_s) >= self.allowed(now_s):
             return False
         self._in_flight += 1
         self._started_s = now_s

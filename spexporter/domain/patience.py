@@ -41,7 +41,7 @@ class Patience:
         self._failures: Counter[Target] = Counter()  # in a row
         self._refusals: Counter[str] = Counter()  # in a row, by endpoint
         self._closed_until_s: dict[str, float] = {}
-        self._well = True  # nothing of all this is to be said
+        self.well = True  # nothing has failed that still matters
 
     @property
     def trusts(self) -> bool:
@@ -58,7 +58,7 @@ class Patience:
 
     def tenant_waits_until_s(self, now_s: float) -> float | None:
         """Return until when nothing at all is asked of the tenant, None when it is asked now."""
-        if self._well:
+        if self.well:
             return None
         until_s = max(self._breaker.opens_until_s or now_s, self._closed_until_s.get(_CREDENTIAL, now_s))
         return until_s if until_s > now_s else None
@@ -79,8 +79,6 @@ class Patience:
 
     def succeeded(self, target: Target, endpoint: str) -> None:
         """Take note of a good answer."""
-        if self._well:
-            return
         self._breaker.succeeded()
         self._retries.succeeded()
         if self._failures:
@@ -89,7 +87,7 @@ class Patience:
             for refused in (endpoint, _CREDENTIAL):
                 self._refusals.pop(refused, None)
                 self._closed_until_s.pop(refused, None)
-        self._well = self._retries.whole and not (self._failures or self._refusals or self._closed_until_s)
+        self.well = self._retries.whole and not (self._failures or self._refusals or self._closed_until_s)
 
     def failed(self, target: Target, error: TenantError, now_s: float, *, own: bool = True) -> float:
         """Take note of a failure and return in how many seconds `target` is worth another try.
@@ -98,7 +96,7 @@ class Patience:
         """
         if isinstance(error, TenantThrottled):
             return error.pause_s
-        self._well = False
+        self.well = False
         if isinstance(error, (TenantUnauthorized, TenantForbidden)):
             return self._refused(_CREDENTIAL if isinstance(error, TenantUnauthorized) else error.endpoint, now_s)
         self._failures[target] += 1

@@ -198,6 +198,13 @@ class Book:
         self._facts_changed = False
         return rows
 
+    def keep(self) -> None:
+        """Take note that all of this is as good as stored: there is nowhere to store it."""
+        self._changed.clear()
+        self._facts_changed = False
+        if cells := self._tally.changed():
+            self._tally.written(cells)
+
     def unwritten(self, rows: Rows) -> None:
         """Take note that `rows` could not be stored."""
         self._changed.update(rows.jobs)
@@ -294,10 +301,12 @@ class Book:
             self._set(successes={**facts.successes, operation: job.ended_s}, success_objects=objects)
 
     def _answered(self, change: Change) -> None:
-        known = self.facts.last_answer_s, self.facts.still_at_s
-        if change.answered_s is not None and known != (change.answered_s, change.still_at_s):
-            self._set(
-                last_answer_s=change.answered_s,
+        facts, answered_s = self.facts, change.answered_s
+        if answered_s is not None and (answered_s != facts.last_answer_s or change.still_at_s != facts.still_at_s):
+            self._facts_changed = True
+            self.facts = replace(
+                facts,
+                last_answer_s=answered_s,
                 tenant_offset_s=change.tenant_offset_s,
                 still_at_s=change.still_at_s,
             )

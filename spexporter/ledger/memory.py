@@ -42,7 +42,7 @@ class MemoryLedger:
         if change.at_s is not None and change.at_s >= self._prune_at_s[tenant]:
             self._prune_at_s[tenant] = change.at_s + _PRUNE_EVERY_S
             book.prune(change.at_s - self._remember_s)
-        book.written(book.changed())
+        book.keep()
         return book.state()
 
     async def publish(self, tenant: str, upto: Mapping[SeriesKey, float], *, fence: int) -> TenantState:
@@ -50,7 +50,7 @@ class MemoryLedger:
         del fence
         book = self._books[tenant]
         book.publish(upto)
-        book.written(book.changed())
+        book.keep()
         return book.state()
 
     async def withdraw(self, tenant: str, shown: Mapping[SeriesKey, float], *, fence: int) -> None:
@@ -58,7 +58,7 @@ class MemoryLedger:
         del fence
         book = self._books[tenant]
         book.withdraw(shown)
-        book.written(book.changed())
+        book.keep()
 
     async def open_windows(self, fences: Mapping[Group, int], now_s: float) -> Mapping[Group, StoredWindow]:
         """See `Ledger.open_windows`."""
@@ -76,6 +76,6 @@ class MemoryLedger:
         for name in terms.former_names:
             if former := self._books.pop(name, None):
                 book.adopt(former)
-        book.written(book.changed())
+        book.keep()
         self._books[terms.tenant] = book
         return book

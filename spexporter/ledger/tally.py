@@ -6,6 +6,8 @@ from collections.abc import Set as AbstractSet
 from spexporter.domain.counting import Cell, Exemplar, SeriesKey
 from spexporter.domain.values import replace
 
+_NONE: Mapping[SeriesKey, Cell] = {}
+
 
 class Tally:
     """Cells by series, and which of them differ from what is stored.
@@ -93,6 +95,8 @@ class Tally:
 
     def changed(self) -> Mapping[SeriesKey, Cell]:
         """Return the cells to be stored, with what was asked for, and call them stored: `unwritten` takes it back."""
+        if not self._changed:
+            return _NONE
         rows = {key: replace(self._cells[key], published=self._shown(key)) for key in self._changed}
         self._changed.clear()
         return rows

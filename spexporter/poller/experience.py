@@ -44,7 +44,8 @@ class Experience:
 
     def worked(self, target: Target, endpoint: Endpoint) -> None:
         """Take note of a good answer: what was wrong with this endpoint, this job and the token is over."""
-        self.patience.succeeded(target, endpoint)
+        if not self.patience.well:
+            self.patience.succeeded(target, endpoint)
         if not self._vitals.troubled:
             return
         subjects = [endpoint, Endpoint.TOKEN, *([subject_of(target.key)] if target.key else [])]

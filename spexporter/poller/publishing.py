@@ -9,16 +9,16 @@ from msgspec.structs import replace
 
 from spexporter.clock import Clock
 from spexporter.domain.baseline import Baselines
+from spexporter.domain.breaker import BreakerState
 from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import UNKNOWN
 from spexporter.domain.errors import LeaseEnded, TenantElsewhere
-from spexporter.domain.job import Job, JobKey
+from spexporter.domain.job import Job, JobKey, JobState
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
 from spexporter.domain.schedule import Outlook
-from spexporter.domain.tenanttime import Moment
-from spexporter.domain.view import TenantState, TenantView, elapsed_s
+from spexporter.domain.view import TenantState, TenantView
 from spexporter.poller.care import Care
 from spexporter.sailpoint.vitals import Vitals
 
@@ -82,24 +82,21 @@ class Publisher:
         fence = self._lease.held(self._group)
         if fence is None:
             return
+        dated, before = self._dated(change), self.state.jobs
         try:
-            await self._apply(self._dated(change), fence)
+            if dated.unseen and (dated.observations or dated.results or dated.listing):
+                with self._veiled(dated.unseen):
+                    self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
+            else:
+                self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
+            self._chronicle.compare(dated.observed, before, self.state.jobs)
+            # What began with this change is new to pages, too: it shows 0 first.
+            self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version + 1)
+            if unpublished := self._to_publish():
+                self.state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
+                self._behind = bool(self._to_publish())
         except LeaseEnded:
             return
-
-    async def _apply(self, dated: Change, fence: int) -> None:
-        before = self.jobs
-        if dated.unseen and (dated.observations or dated.results or dated.listing):
-            with self._veiled(dated.unseen):
-                self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
-        else:
-            self.state = await self._ledger.apply(self._tenant, dated, fence=fence)
-        self._chronicle.compare(dated.observed, before, self.jobs)
-        # What began with this change is new to pages, too: it shows 0 first.
-        self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version + 1)
-        if unpublished := self._to_publish():
-            self.state = await self._ledger.publish(self._tenant, unpublished, fence=fence)
-            self._behind = bool(self._to_publish())
 
     def check_ours(self) -> None:
         """Make sure that what is applied now will be written.
@@ -113,8 +110,21 @@ class Publisher:
     def show(self) -> None:
         """Put the present view on the board."""
         self._version += 1
-        self._baselines.appeared(self.state.totals, self._clock.monotonic(), self._version)
-        self._board.put(self._view())
+        now_s, care, patience = self._clock.monotonic(), self._care, self._patience
+        self._baselines.appeared(self.state.totals, now_s, self._version)
+        view = TenantView(
+            self._tenant,
+            self._version,
+            self._shown_state() if self._veils else self.state,
+            self._vitals.health,
+            max_staleness_s=care.max_staleness_s,
+            expect=care.expect,
+            credential_expires_s=self.credential_expires_s,
+            per_job=care.per_job,
+            breaker=BreakerState.CLOSED if patience.well else patience.breaker(now_s),
+            next_try_monotonic_s=None if patience.well else patience.tenant_waits_until_s(now_s),
+        )
+        self._board.put(view)
 
     @property
     def releasable(self) -> bool:
@@ -138,17 +148,14 @@ class Publisher:
             with suppress(LeaseEnded):
                 await self._ledger.withdraw(self._tenant, values, fence=fence)
 
-    def elapsed_s(self, job: Job) -> float | None:
-        """Return how long `job` has run or took, in seconds, None where that is not known."""
-        return elapsed_s(job, self._vitals.health, Moment(self._clock.wall(), self._clock.monotonic()))
-
     def outlook(self, job: Job) -> Outlook:
         """Return what is expected of a job that has not ended; one that tells no beginning began when it was given."""
-        usual = self.state.usual.get(job.key.operation)
-        age_s = self.elapsed_s(job)
-        if age_s is None:
-            age_s = max(0.0, self._clock.wall() - job.given_s) if job.given_s is not None else 0.0
-        return Outlook(usual.fit if usual else UNKNOWN, age_s)
+        usual, latest = self.state.usual.get(job.watched.key.operation), job.latest
+        if latest and latest.created_s is not None and latest.state is not JobState.NOT_FOUND:
+            age_s = self._vitals.tenant_now_s() - latest.created_s
+        else:
+            age_s = 0.0 if job.given_s is None else self._clock.wall() - job.given_s
+        return Outlook(usual.fit if usual else UNKNOWN, max(0.0, age_s))
 
     @contextmanager
     def _veiled(self, unseen: AbstractSet[SeriesKey]) -> Iterator[None]:
@@ -173,7 +180,7 @@ class Publisher:
             unseen=self._baselines.unseen(shown.version if shown else 0),
             at_s=self._clock.wall(),
             answered_s=health.last_answer_s,
-            tenant_offset_s=self._vitals.offset_s,
+            tenant_offset_s=health.clock_offset_s,
             still_at_s=health.still_at_s,
         )
 
@@ -187,23 +194,6 @@ class Publisher:
         held = self._baselines.held if behind else frozenset()
         return {key: due for key, due in behind.items() if key not in held}
 
-    def _view(self) -> TenantView:
-        now_s = self._clock.monotonic()
-        return TenantView(
-            self._tenant,
-            self._version,
-            self._shown_state(),
-            self._vitals.health,
-            max_staleness_s=self._care.max_staleness_s,
-            expect=self._care.expect,
-            credential_expires_s=self.credential_expires_s,
-            per_job=self._care.per_job,
-            breaker=self._patience.breaker(now_s),
-            next_try_monotonic_s=self._patience.tenant_waits_until_s(now_s),
-        )
-
     def _shown_state(self) -> TenantState:
-        if not self._veils:
-            return self.state
         veiled = frozenset().union(*self._veils)
         return replace(self.state, totals={key: cell for key, cell in self.state.totals.items() if key not in veiled})

@@ -220,7 +220,7 @@ class TenantPolling:
             TenantError: there was no good answer; `failed` is to be told.
         """
         patience = self._experience.patience
-        if patience.refused and (waits_s := patience.endpoint_waits_s(endpoint_of(target), self._clock.monotonic())):
+        if not patience.well and (waits_s := patience.endpoint_waits_s(endpoint_of(target), self._clock.monotonic())):
             return Following(target, waits_s + spread_s(self.pace, str(target)))
         if target.key is not None:
             return await self._jobs.look(target)

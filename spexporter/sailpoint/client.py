@@ -18,7 +18,7 @@ from spexporter.domain.hub import ListedJob
 from spexporter.domain.job import JobKey, Observation, Operation
 from spexporter.domain.result import ImportReport, ImportResult, Texts
 from spexporter.sailpoint import advice, lists, wire
-from spexporter.sailpoint.auth import Token, TokenSource
+from spexporter.sailpoint.auth import TokenSource
 from spexporter.sailpoint.endpoints import LIST_ENDPOINT, STATUS_ENDPOINT, VERSIONS, Endpoint, exists, path
 from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.replies import check
@@ -78,9 +78,10 @@ class TenantClient:
             return wire.decode_status(body, key, observed_s=self._clock.wall(), unknown=unknown)
 
         observation = await self._get(STATUS_ENDPOINT[key.operation], key.job_id, decode)
-        if observation.reported_id not in {"", key.job_id} and key not in self._renamed:
+        reported_id = observation.reported_id
+        if reported_id and reported_id != key.job_id and key not in self._renamed:
             self._renamed.add(key)
-            log.warning("job_id_differs", job_id=key.job_id, reported_id=observation.reported_id)
+            log.warning("job_id_differs", job_id=key.job_id, reported_id=reported_id)
         return observation
 
     async def result(self, key: JobKey) -> ImportResult:
@@ -177,9 +178,23 @@ class TenantClient:
     async def _ask(
         self, endpoint: Endpoint, job_id: str, version: str, decode: Callable[[bytes], T], sink: Sink | None = None
     ) -> T:
-        answer, token = await self._exchange(endpoint, job_id, version, sink)
+        """Ask once, and once more with a new token after a 401: a token can die before its time."""
+        url = self._base_url + path(endpoint, version, job_id)
+        is_result = endpoint is Endpoint.IMPORT_RESULT
+        most = self._limits.results_bytes if is_result else self._limits.other_bytes
+        token = self._tokens.good or await self._tokens.get()
+        answer = await self._transport.ask(endpoint, url, [version], max_bytes=most, token=token.text, sink=sink)
+        if answer.status == _UNAUTHORIZED:
+            token = await self._tokens.replace(token)
+            answer = await self._transport.ask(endpoint, url, [version], max_bytes=most, token=token.text, sink=sink)
+        return self._believed(answer.without(token.text), endpoint, version, decode, token.grants)
+
+    def _believed(
+        self, answer: Answer, endpoint: Endpoint, version: str, decode: Callable[[bytes], T], grants: Grants
+    ) -> T:
+        """Return what a good answer says, and keep the tenant's vitals."""
         try:
-            check(answer, endpoint, [version], self._transport, clock=self._clock, grants=token.grants)
+            check(answer, endpoint, [version], self._transport, clock=self._clock, grants=grants)
             decoded = decode(answer.body)
         except TenantForbidden:
             self.vitals.access(endpoint, allowed=False)
@@ -194,20 +209,6 @@ class TenantClient:
             raise TenantMalformed(f"{endpoint} answered {error}", endpoint=endpoint, cure=cure) from error
         self.vitals.answered(endpoint)
         return decoded
-
-    async def _exchange(self, endpoint: Endpoint, job_id: str, version: str, sink: Sink | None) -> tuple[Answer, Token]:
-        """Ask once, and once more with a new token after a 401: a token can die before its time."""
-        url = self._base_url + path(endpoint, version, job_id)
-        is_result = endpoint is Endpoint.IMPORT_RESULT
-        max_bytes = self._limits.results_bytes if is_result else self._limits.other_bytes
-        token = self._tokens.good or await self._tokens.get()
-        answer = await self._transport.ask(endpoint, url, [version], max_bytes=max_bytes, token=token.text, sink=sink)
-        if answer.status == _UNAUTHORIZED:
-            token = await self._tokens.replace(token)
-            answer = await self._transport.ask(
-                endpoint, url, [version], max_bytes=max_bytes, token=token.text, sink=sink
-            )
-        return answer.without(token.text), token
 
 
 def own_names(base_url: str, org: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 import aiohttp
 import msgspec
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
@@ -25,13 +26,13 @@ _ALIVE = (
 
 
 class Line(msgspec.Struct):
-    """What is known of the connection of one exchange: had it been used before, and did an answer begin?
+    """What is known of the connection of one exchange: was it opened for it, and did an answer begin?
 
     `check` raises where nothing may be sent any more: to connect can take longer than a lease lasts.
     """
 
     check: Callable[[], None] = lambda: None
-    reused: bool = False
+    fresh: bool = False
     answered: bool = False
 
     def was_closed_while_idle(self, error: Exception) -> bool:
@@ -41,7 +42,7 @@ class Line(msgspec.Struct):
         Source: RFC 9112, 9.3.1, "Retrying Requests".
         """
         closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-        return closed and self.reused and not self.answered and not isinstance(error, aiohttp.ClientConnectorError)
+        return closed and not self.fresh and not self.answered and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 # Of the exchange that is under way in this task. aiohttp's own traces tell the same at a fifth of a request's cost.
@@ -62,7 +63,7 @@ class NewestFirst(aiohttp.TCPConnector):
     ) -> Connection:
         """Connect as aiohttp does, for as long as something may be sent."""
         connection = await super().connect(req, traces, timeout)
-        if (line := LINE.get()) is not None:
+        if (line := LINE.get()) is not None and line.fresh:
             try:
                 line.check()
             except BaseException:
@@ -70,13 +71,20 @@ class NewestFirst(aiohttp.TCPConnector):
                 raise
         return connection
 
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        if idle := self._conns.get(key):
-            idle.rotate(1)
-        connection = await super()._get(key, traces)
-        if connection is not None and (line := LINE.get()) is not None:
-            line.reused = True
-        return connection
+    async def _create_connection(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
+    ) -> ResponseHandler:
+        if (line := LINE.get()) is not None:
+            line.fresh = True
+        return await super()._create_connection(req, traces, timeout)
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        if (idle := self._conns.get(key)) and idle[-1][0] is protocol:
+            idle.rotate(1)  # aiohttp takes the first one
 
 
 def connector() -> aiohttp.TCPConnector:

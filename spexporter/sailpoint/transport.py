@@ -2,8 +2,7 @@
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -29,19 +28,17 @@ from spexporter.domain.errors import (
 from spexporter.domain.ports import Exchanges
 from spexporter.sailpoint import advice
 from spexporter.sailpoint.connections import LINE, Line
+from spexporter.sailpoint.deadlines import Deadlines
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.hiding import HIDDEN, Hiding, spellings, without
 from spexporter.sailpoint.vitals import Vitals
 
-_ACCEPT = {"Accept": "application/json"}
 _LONGEST_ERROR_BYTES = 1024**2
 # A tenant has at most four looks in flight, and so no more idle connections that may all be closed.
 _MOST_IDLE = 4
-
-
-class _ClosedWhileIdle(Exception):
-    """Nobody has read the request: it may be made again, on another connection."""
+# `Deadlines` time the whole exchange.
+_UNTIMED = aiohttp.ClientTimeout(total=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,8 @@ class Answer(msgspec.Struct, frozen=True):
     def without(self, *secrets: str) -> "Answer":
         """Return the answer without what it was asked with."""
         body, headers = without(self.body, *secrets), self.headers
-        if location := headers.get("Location"):
+        if "Location" in headers:
+            location = headers["Location"]
             told = {spelling for secret in secrets for spelling in spellings(secret)}
             headers = {**headers, "Location": HIDDEN} if any(secret in location for secret in told) else headers
         return self if body is self.body and headers is self.headers else Answer(self.status, headers, body)
@@ -118,10 +116,10 @@ class Transport:
         self._clock = clock
         # Bound once: what `get_logger` returns makes a logger for each line, also for those that are thrown away.
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger().bind()
-        self._timeout = aiohttp.ClientTimeout(total=route.timeout_s)
+        self._deadlines = Deadlines(route.timeout_s)
         self._proxies: dict[Endpoint, str | None] = {}  # the token URL may be on another host than the API
 
-    async def ask(
+    def ask(
         self,
         endpoint: Endpoint,
         url: str,
@@ -131,7 +129,7 @@ class Transport:
         token: str | None = None,
         form: Mapping[str, str] | None = None,
         sink: Sink | None = None,
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """Make one exchange and return its answer, whatever its status.
 
         A GET with a bearer token, or a POST of a urlencoded form; it takes a place in the budget of each of `versions`.
@@ -143,16 +141,10 @@ class Transport:
             TenantUnreachable, TenantTimeout: no whole answer came.
             TenantMalformed: what came is not HTTP, or too long (AnswerTooLarge).
         """
-        asked = _Asked(endpoint, url, versions, max_bytes, token, form, sink)
-        for _ in range(_MOST_IDLE):
-            try:
-                return await self._exchange(asked, patient=True)
-            except _ClosedWhileIdle:
-                continue
-        return await self._exchange(asked, patient=False)
+        return self._exchange(_Asked(endpoint, url, versions, max_bytes, token, form, sink), _MOST_IDLE)
 
-    async def _exchange(self, asked: _Asked, *, patient: bool) -> Answer:
-        """Make one exchange; one that is `patient` raises `_ClosedWhileIdle` where that was why no answer came."""
+    async def _exchange(self, asked: _Asked, idle: int) -> Answer:
+        """Make one exchange, and another one where the tenant had closed the connection, at most `idle` times."""
         line, endpoint = Line(self.gate.check), asked.endpoint
         LINE.set(line)
         if not self.gate.start(asked.versions):
@@ -160,34 +152,41 @@ class Transport:
         sent_s = self._clock.monotonic()
         code, deprecated = "none", False
         try:
-            async with self._sent(asked) as response:
-                line.answered = True
-                received_s = self._clock.monotonic()
-                code, deprecated = str(response.status), response.headers.get("X-Deprecated", "").lower() == "true"
-                self._learn_time(response.headers.get("Date"), sent_s=sent_s, received_s=received_s)
-                return Answer(response.status, response.headers, await _read(response, asked))
+            with self._deadlines.watch():
+                response = await self._sent(asked)
+                try:
+                    line.answered = True
+                    status, headers = response.status, response.headers
+                    code, deprecated = str(status), headers.get("X-Deprecated", "").lower() == "true"
+                    if date := headers.get("Date"):
+                        self._learn_time(date, sent_s, self._clock.monotonic())
+                    body = _arrived(response, asked)
+                    return Answer(status, headers, await _read(response, asked) if body is None else body)
+                finally:
+                    if not response.closed:
+                        response.release()
         except (aiohttp.ClientError, OSError, AnswerTooLarge) as error:
-            if patient and line.was_closed_while_idle(error):
-                raise _ClosedWhileIdle from error
-            raise self._in_our_words(endpoint, error) from error
+            if not (idle and line.was_closed_while_idle(error)):
+                raise self._in_our_words(endpoint, error) from error
         finally:
             self.gate.leave(asked.versions)
             took_s = self._clock.monotonic() - sent_s
             self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
             version = asked.versions[0]
             self._log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
+        return await self._exchange(asked, idle - 1)
 
     def _waited(self, wait_s: float) -> None:
         self.exchanges.waited(self.tenant, wait_s)
 
-    def _sent(self, asked: _Asked) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def _sent(self, asked: _Asked) -> Awaitable[aiohttp.ClientResponse]:
         return self._http.request(
             "GET" if asked.form is None else "POST",
             URL(asked.url, encoded=True),
-            headers=_ACCEPT if asked.token is None else {**_ACCEPT, "Authorization": f"Bearer {asked.token}"},
+            headers=None if asked.token is None else {"Authorization": f"Bearer {asked.token}"},
             data=asked.form,
             allow_redirects=False,
-            timeout=self._timeout,
+            timeout=_UNTIMED,
             proxy=self._proxy(asked),
             ssl=self._route.tls or True,
         )
@@ -215,15 +214,15 @@ class Transport:
             self._proxies[asked.endpoint] = self._route.proxy or proxy_from_environment(asked.url)
         return self._proxies[asked.endpoint]
 
-    def _learn_time(self, date: str | None, *, sent_s: float, received_s: float) -> None:
-        if date is None:
-            return
+    def _learn_time(self, date: str, sent_s: float, received_s: float) -> None:
         try:
             date_s = _unix_s(date)
         except (ValueError, OverflowError):
             self.exchanges.unknown("Date")
             return
-        self.vitals.dated(date_s, sent_s=sent_s, received_s=received_s)
+        time = self.vitals.time
+        if time is None or time.low_s < date_s - received_s or date_s + 1.0 - sent_s < time.high_s:
+            self.vitals.dated(date_s, sent_s=sent_s, received_s=received_s)
 
 
 @lru_cache(maxsize=32)
@@ -239,30 +238,23 @@ def _said(error: Exception) -> str:
     return re.sub(r" ssl:\w+", "", str(error))
 
 
+def _arrived(response: aiohttp.ClientResponse, asked: _Asked) -> bytes | None:
+    """Return a short body that is there already, as nearly all are; None for any other."""
+    content = response.content
+    if asked.sink is None and content.is_eof() and content.total_bytes <= min(asked.max_bytes, _LONGEST_ERROR_BYTES):
+        return content.read_nowait()
+    return None
+
+
 async def _read(response: aiohttp.ClientResponse, asked: _Asked) -> bytes:
     """Read a body; return an empty one where it is good and went into a sink."""
     if asked.sink is None or response.status >= HTTPStatus.MULTIPLE_CHOICES:
-        length = response.content_length
-        if length is not None and length <= min(asked.max_bytes, _LONGEST_ERROR_BYTES) and not _is_coded(response):
-            return await _whole(response.content)  # as nearly all are: short, and no longer than they say
         return b"".join([piece async for piece in _pieces(response, asked.max_bytes, asked.endpoint)])
     hiding = Hiding(asked.token or "")
     async for piece in _pieces(response, asked.max_bytes, asked.endpoint):
         await asked.sink.take(hiding.without(piece))
     await asked.sink.take(hiding.rest())
     return b""
-
-
-async def _whole(content: aiohttp.StreamReader) -> bytes:
-    """Read all that comes, which mostly is there already."""
-    body = await content.readany()
-    while not content.at_eof():
-        body += await content.readany()
-    return body
-
-
-def _is_coded(response: aiohttp.ClientResponse) -> bool:
-    return "Content-Encoding" in response.headers
 
 
 async def _pieces(response: aiohttp.ClientResponse, max_bytes: int, endpoint: Endpoint) -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ class Vitals:
     def __init__(self, base_url: str, api_version: str | None, clock: Clock) -> None:
         self._health = TenantHealth(base_url=base_url, api_version=api_version)
         self._changes: dict[str, Any] = {}
-        self._time: TenantTime | None = None
+        self.time: TenantTime | None = None
         self._is_up = False
         self._access: Mapping[str, bool] = {}
         self._troubles: Mapping[str, Trouble] = {}
@@ -30,11 +30,18 @@ class Vitals:
     def health(self) -> TenantHealth:
         """What is known now."""
         if self._changes:
-            if self._time is not None:
-                self._set(time=self._time, clock_offset_s=self.offset_s)
+            if self.time is not None:
+                self._changes["clock_offset_s"] = self.time.at(self._clock.monotonic()) - self._clock.wall()
             self._health = replace(self._health, **self._changes)
             self._changes = {}
         return self._health
+
+    def tenant_now_s(self) -> float:
+        """Return the tenant's time, as `TenantHealth.tenant_now_s`."""
+        still_at_s, time = self.health.still_at_s, self.time
+        if still_at_s is not None:
+            return still_at_s
+        return time.at(self._clock.monotonic()) if time else self._clock.wall()
 
     def restore(self, last_answer_s: float, tenant_offset_s: float | None, still_at_s: float | None) -> None:
         """Go on from what an earlier process knew: the last good answer, and the tenant's time.
@@ -45,14 +52,9 @@ class Vitals:
         silent_s = max(0.0, now.wall_s - last_answer_s)
         self._set(last_answer_s=last_answer_s, last_answer_monotonic_s=now.monotonic_s - silent_s)
         if tenant_offset_s is not None:
-            self._time = TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s)
+            self.time = TenantTime.around(now.wall_s + tenant_offset_s - now.monotonic_s)
+            self._set(time=self.time)
         self._set(still_at_s=still_at_s)
-
-    @property
-    def offset_s(self) -> float | None:
-        """How far the tenant's clock is ahead of ours, in seconds; None while its time is not known."""
-        time = self._time
-        return None if time is None else time.at(self._clock.monotonic()) - self._clock.wall()
 
     def up(self, *, up: bool) -> None:
         """Take note that the tenant answers, or does not; running durations stand still while it does not."""
@@ -66,7 +68,8 @@ class Vitals:
 
     def dated(self, date_s: float, *, sent_s: float, received_s: float) -> None:
         """Take note of an answer's `Date` header; the other two are monotonic seconds."""
-        self._time = self._changes["time"] = learn(self._time, date_s=date_s, sent_s=sent_s, received_s=received_s)
+        self.time = learn(self.time, date_s=date_s, sent_s=sent_s, received_s=received_s)
+        self._set(time=self.time)
 
     @property
     def troubled(self) -> bool:

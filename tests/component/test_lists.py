@@ -195,7 +195,7 @@ async def test_an_entry_carries_the_times_of_both_clocks() -> None:
         (job,) = await tenant.client.listed(Operation.BACKUP)
         assert job.observation.observed_s == START_WALL_S
         assert job.observation.completed_s == START_WALL_S + 600
-        assert tenant.client.vitals.offset_s == pytest.approx(600, abs=1)
+        assert tenant.client.vitals.health.clock_offset_s == pytest.approx(600, abs=1)
 
 
 @pytest.mark.parametrize("version", ["v1", "v2026", "v2025", "v2024", "beta"])
