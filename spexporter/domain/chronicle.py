@@ -45,8 +45,11 @@ class Chronicle:
         """Take note of those jobs among `keys` that have another state `after` than `before`."""
         for key in keys:
             job, known = after.get(key), before.get(key)
-            if job and job.latest and not (known and known.latest and known.latest.state is job.latest.state):
-                self._see(key, Seen(job.latest.state, _seen_s(job)))
+            if job is None or job.latest is None:
+                continue
+            state = job.latest.state
+            if known is None or known.latest is None or known.latest.state is not state:
+                self._see(key, Seen(state, _seen_s(job)))
 
     def told(self, key: JobKey, texts: Mapping[str, Texts]) -> None:
         """Take note of what an import said, and forget what the oldest ones said where that is too much."""

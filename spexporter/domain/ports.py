@@ -62,8 +62,9 @@ class Change(msgspec.Struct, frozen=True):
     @property
     def observed(self) -> Sequence[JobKey]:
         """The jobs of which this tells a state."""
-        listed = [entry.observation for entry in self.listing.jobs] if self.listing else ()
-        return tuple(map(_KEY, (*self.observations, *listed)))
+        if self.listing is None:
+            return tuple(map(_KEY, self.observations))
+        return [*map(_KEY, self.observations), *(entry.observation.key for entry in self.listing.jobs)]
 
     @property
     def urgent(self) -> bool:

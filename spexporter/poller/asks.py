@@ -28,7 +28,7 @@ class Asks(Protocol):
         """Return the object types that the tenant knows."""
         ...
 
-    async def status(self, key: JobKey) -> Observation:
+    def status(self, key: JobKey) -> Awaitable[Observation]:
         """Return what the tenant says of a job now."""
         ...
 

@@ -1,10 +1,12 @@
 """Looks at single jobs: their status, and the results of imports that have ended."""
 
+from collections.abc import Awaitable
+
 import structlog
 
 from spexporter.clock import Clock
 from spexporter.domain.errors import AnswerTooLarge, TenantError, TenantForbidden, TenantMalformed, TenantNotFound
-from spexporter.domain.job import Job, JobState, Observation, Operation
+from spexporter.domain.job import Job, JobKey, JobState, Observation, Operation
 from spexporter.domain.ports import Change, Counted
 from spexporter.domain.result import Outcome
 from spexporter.domain.schedule import Pace, Target, TargetKind
@@ -43,17 +45,16 @@ class JobLooks:
         self._clock = clock
         self._follow = follow
 
-    async def look(self, target: Target) -> Following | None:
+    def look(self, target: Target, key: JobKey) -> Awaitable[Following | None]:
         """Look at the status of a job, or at its result; None when it has nothing more to tell."""
-        job = self._publisher.jobs.get(target.key) if target.key else None
-        if job is None:
-            return None
-        if target.kind is TargetKind.RESULT:
-            await self._look_at_result(target, job)
-            return None
-        return await self._look_at_status(target, job)
+        job = self._publisher.state.jobs.get(key)
+        return (
+            self._look_at_result(target, job) if target.kind is TargetKind.RESULT else self._look_at_status(target, job)
+        )
 
-    async def _look_at_status(self, target: Target, before: Job) -> Following | None:
+    async def _look_at_status(self, target: Target, before: Job | None) -> Following | None:
+        if before is None:
+            return None
         key, endpoint = before.key, STATUS_ENDPOINT[before.key.operation]
         try:
             observation = await self._client.status(key)
@@ -79,7 +80,9 @@ class JobLooks:
             return Following(target, self._pace.probe_s if job.left else self._pace.slowest_s)
         return Following(target, outlooks=[self._publisher.outlook(job)])
 
-    async def _look_at_result(self, target: Target, job: Job) -> None:
+    async def _look_at_result(self, target: Target, job: Job | None) -> None:
+        if job is None:
+            return
         try:
             result = await self._client.result(job.key)
         except TenantError as error:

@@ -223,7 +223,7 @@ class TenantPolling:
         if not patience.well and (waits_s := patience.endpoint_waits_s(endpoint_of(target), self._clock.monotonic())):
             return Following(target, waits_s + spread_s(self.pace, str(target)))
         if target.key is not None:
-            return await self._jobs.look(target)
+            return await self._jobs.look(target, target.key)
         if target.kind is TargetKind.PROBE:
             return await self._probe(target)
         if target.kind is TargetKind.CREDENTIAL:

@@ -4,7 +4,7 @@ Only GET here, and POST on the token URL in `auth`: the token that we hold could
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -70,19 +70,19 @@ class TenantClient:
                 return await self._find_version()
         return await self._get(Endpoint.CONFIG_OBJECTS, "", wire.decode_object_types)
 
-    async def status(self, key: JobKey) -> Observation:
+    def status(self, key: JobKey) -> Awaitable[Observation]:
         """Return what the tenant says of a job now."""
 
         def decode(body: bytes) -> Observation:
             unknown = self._transport.exchanges.unknown
-            return wire.decode_status(body, key, observed_s=self._clock.wall(), unknown=unknown)
+            observation = wire.decode_status(body, key, observed_s=self._clock.wall(), unknown=unknown)
+            reported_id = observation.reported_id
+            if reported_id and reported_id != key.job_id and key not in self._renamed:
+                self._renamed.add(key)
+                log.warning("job_id_differs", job_id=key.job_id, reported_id=reported_id)
+            return observation
 
-        observation = await self._get(STATUS_ENDPOINT[key.operation], key.job_id, decode)
-        reported_id = observation.reported_id
-        if reported_id and reported_id != key.job_id and key not in self._renamed:
-            self._renamed.add(key)
-            log.warning("job_id_differs", job_id=key.job_id, reported_id=reported_id)
-        return observation
+        return self._get(STATUS_ENDPOINT[key.operation], key.job_id, decode)
 
     async def result(self, key: JobKey) -> ImportResult:
         """Download an ended import's result and return its counts."""
@@ -127,16 +127,24 @@ class TenantClient:
         """Tell whether the secret is another one than that of the last token request."""
         return self._tokens.secret_changed()
 
-    async def _get(self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T], sink: Sink | None = None) -> T:
-        if self._version is None:
-            async with self._finding_version:
-                if self._version is None:
-                    await self._find_version()
-        version = self._version or ""
+    def _get(
+        self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T], sink: Sink | None = None
+    ) -> Awaitable[T]:
+        version = self._version
+        if version is None:
+            return self._get_first(endpoint, job_id, decode, sink)
         if not exists(endpoint, version):
             cure = advice.about_not_found(endpoint)
             raise TenantNotFound(f"the API version {version} has no {endpoint}", endpoint=endpoint, cure=cure)
-        return await self._ask(endpoint, job_id, version, decode, sink)
+        return self._ask(endpoint, job_id, version, decode, sink)
+
+    async def _get_first(
+        self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T], sink: Sink | None = None
+    ) -> T:
+        async with self._finding_version:
+            if self._version is None:
+                await self._find_version()
+        return await self._get(endpoint, job_id, decode, sink)
 
     def _reading(self) -> lists.Reading:
         return lists.Reading(

@@ -8,7 +8,6 @@ import aiohttp
 import msgspec
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ConnectionKey
-from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from spexporter.sailpoint.resolver import DaemonResolver
@@ -55,31 +54,21 @@ class NewestFirst(aiohttp.TCPConnector):
     aiohttp takes the one that was idle longest: requests one after another would keep all of them alive.
     """
 
-    async def connect(
-        self,
-        req: ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
-    ) -> Connection:
-        """Connect as aiohttp does, for as long as something may be sent."""
-        connection = await super().connect(req, traces, timeout)
-        if (line := LINE.get()) is not None and line.fresh:
-            try:
-                line.check()
-            except BaseException:
-                connection.release()
-                raise
-        return connection
-
     async def _create_connection(
         self,
         req: ClientRequest,
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> ResponseHandler:
-        if (line := LINE.get()) is not None:
-            line.fresh = True
-        return await super()._create_connection(req, traces, timeout)
+        line = LINE.get() or Line()
+        line.fresh = True
+        protocol = await super()._create_connection(req, traces, timeout)
+        try:
+            line.check()
+        except BaseException:
+            protocol.close()
+            raise
+        return protocol
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         super()._release(key, protocol, should_close=should_close)

@@ -1,5 +1,6 @@
 """One HTTP exchange with a tenant: inside the budget, bounded in time and size, its failure put into our own words."""
 
+import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -62,6 +63,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     def without(self, *secrets: str) -> "Answer":
         """Return the answer without what it was asked with."""
+        if len(self.body) < min(map(len, secrets)) and "Location" not in self.headers:
+            return self  # as most: no spelling of a token is shorter
         body, headers = without(self.body, *secrets), self.headers
         if "Location" in headers:
             location = headers["Location"]
@@ -116,6 +119,7 @@ class Transport:
         self._clock = clock
         # Bound once: what `get_logger` returns makes a logger for each line, also for those that are thrown away.
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger().bind()
+        self._tells_all = self._log.is_enabled_for(logging.DEBUG)
         self._deadlines = Deadlines(route.timeout_s)
         self._proxies: dict[Endpoint, str | None] = {}  # the token URL may be on another host than the API
 
@@ -172,8 +176,10 @@ class Transport:
             self.gate.leave(asked.versions)
             took_s = self._clock.monotonic() - sent_s
             self.exchanges.ended(self.tenant, endpoint, code, took_s, deprecated=deprecated)
-            version = asked.versions[0]
-            self._log.debug("request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=version)
+            if self._tells_all:
+                self._log.debug(
+                    "request_ended", endpoint=endpoint, code=code, took_s=round(took_s, 3), version=asked.versions[0]
+                )
         return await self._exchange(asked, idle - 1)
 
     def _waited(self, wait_s: float) -> None:
