@@ -41,6 +41,8 @@ def logged_events() -> Iterator[tuple[str, str, set[str]]]:
             if ast.unparse(node.func.value) not in {"log", "self._log"}:
                 continue
             method = node.func.attr
+            if method == "is_enabled_for":
+                continue  # asks whether a line would be written
             event = node.args[1 if method == "log" else 0]
             fields = {keyword.arg for keyword in node.keywords if keyword.arg}
             yield ast.literal_eval(event), LEVELS.get(method, method), fields
