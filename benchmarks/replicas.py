@@ -38,14 +38,14 @@ def main() -> None:
             )
         )
     print(found)
-    for line in [*found.differences, *found.falls, *found.bad_news, *found.scraped_differences][:40]:
-        print("  ", line[:400])
-    if seen := found.scraped:
-        print(
-            f"Prometheus: {sum(seen.rises.values()):g} of rises, {seen.steps:g} of steps while shown,"
-            f" {seen.by_instance:g} of steps of single instances,"
-            f" {seen.falls} falls, {len(found.scraped_differences)} differences; alerts that have fired: {seen.alerts}"
-        )
+    for line in [
+        *found.differences,
+        *found.bad_news,
+        *found.scraped.falls,
+        *found.scraped_differences,
+        *found.wrong_alerts,
+    ][:40]:
+        print("  ", str(line)[:400])
 
 
 def _options() -> argparse.Namespace:

@@ -4,7 +4,7 @@ Only GET here, and POST on the token URL in `auth`: the token that we hold could
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -70,7 +70,7 @@ class TenantClient:
                 return await self._find_version()
         return await self._get(Endpoint.CONFIG_OBJECTS, "", wire.decode_object_types)
 
-    def status(self, key: JobKey) -> Awaitable[Observation]:
+    def status(self, key: JobKey) -> Coroutine[None, None, Observation]:
         """Return what the tenant says of a job now."""
 
         def decode(body: bytes) -> Observation:
@@ -129,7 +129,7 @@ class TenantClient:
 
     def _get(
         self, endpoint: Endpoint, job_id: str, decode: Callable[[bytes], T], sink: Sink | None = None
-    ) -> Awaitable[T]:
+    ) -> Coroutine[None, None, T]:
         version = self._version
         if version is None:
             return self._get_first(endpoint, job_id, decode, sink)

@@ -240,8 +240,7 @@ class SyntheticTenant:
         self._telemetry.ended(TENANT, endpoint, code, 0.1, deprecated=False)
         now_s = self._clock.monotonic()
         self.vitals.dated(math.floor(self._clock.wall()), sent_s=now_s, received_s=now_s)
-        self.vitals.answered()
-        self.vitals.up(up=True)
+        self.vitals.answered(endpoint)
 
 
 class Figures(NamedTuple):

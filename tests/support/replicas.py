@@ -14,13 +14,11 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import aiohttp
 from aiohttp import web
 
 from spexporter.clock import SystemClock
@@ -31,6 +29,7 @@ from tests.support.eventually import eventually
 from tests.support.postgres import Server
 from tests.support.program import Program, answer, free_port, spexporter
 from tests.support.prometheus import Prometheus, prometheus
+from tests.support.scraped import COUNTERS, Alert, Scraped, differing, newest, scraped
 from tests.support.truth import TOTALS
 from tests.support.world import config_text
 
@@ -39,12 +38,12 @@ DEFAULTS = """\
   rate_limit: {requests: 100, per: 10s, use: 80%}
   poll: {fastest: 500ms, slowest: 2s, probe: 30s}
   retention: 30d"""
-COUNTERS = (*TOTALS.values(), "spconfig_jobs_finished_total", "spconfig_import_results_total")
-LABELS = ("tenant", "object_type", "operation", "state", "outcome")
-SCRAPE_EVERY_S = 1.0
+SCRAPE_EVERY = "2s"
 FIRST_END_S = 20.0  # everything is there by then
-HOLD = "3s"  # so that each scraper sees where a counter stood
+HOLD = "5s"  # two scrapes and a half, so that Prometheus sees where a counter stood
 LATE_S = 0.25  # a request is seen when the simulator comes to it, which is busy with all tenants
+_ABOUT_RESULTS = {"errors": "SPConfigImportErrors", "warnings": "SPConfigImportWarnings"}
+_ABOUT_ENDS = {"FAILED": "SPConfigJobFailed", "CANCELLED": "SPConfigJobCancelled"}
 BAD_NEWS = re.compile(r"^.*(?:level=critical|Traceback|_crashed).*$", re.MULTILINE)
 AUDIT = (
     "CREATE TABLE audit (number SERIAL, at DOUBLE PRECISION, client_group TEXT, owner TEXT)",
@@ -120,40 +119,6 @@ async def _pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> Non
     into.close()
 
 
-@dataclass
-class Watcher:
-    """Scrapes all daemons, as Prometheus does, and adds up what it sees rise."""
-
-    urls: Sequence[str]
-    newest: dict[str, float] = field(default_factory=dict)  # the most that any daemon has shown
-    falls: list[str] = field(default_factory=list)
-    pages: int = 0
-    steps: Counter[str] = field(default_factory=Counter)
-
-    async def scrape_for_ever(self) -> None:
-        """Get page after page."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SCRAPE_EVERY_S)) as http:
-            while True:
-                begun_s = time.monotonic()
-                await asyncio.gather(*(self._scrape(http, url) for url in self.urls))
-                await asyncio.sleep(max(0.0, begun_s + SCRAPE_EVERY_S - time.monotonic()))
-
-    async def _scrape(self, http: aiohttp.ClientSession, url: str) -> None:
-        try:
-            async with http.get(f"{url}/metrics") as response:
-                text = await response.text()
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return
-        self.pages += 1
-        for series, value in counters(text).items():
-            before = self.newest.get(series)
-            if before is not None and value > before:
-                self.steps[series] += int(value - before)
-            elif before is not None and value < before:
-                self.falls.append(f"{url}: {series} {value:g} after {before:g}")
-            self.newest[series] = max(value, before or 0.0)
-
-
 def counters(text: str) -> dict[str, float]:
     """Return every sample of the counters of what was counted."""
     found: dict[str, float] = {}
@@ -191,8 +156,6 @@ class Findings:
     requests: int
     events: Counter[str]
     differences: list[str]
-    falls: list[str]
-    steps_missing: float
     busiest: int
     throttled: int
     stragglers: int
@@ -201,10 +164,10 @@ class Findings:
     after_kill_s: list[float]
     after_stop_s: list[float]
     moves: int
-    pages: int
     bad_news: list[str]
-    scraped: "Scraped | None" = None
-    scraped_differences: list[str] = field(default_factory=list)
+    scraped: Scraped
+    scraped_differences: list[str]
+    wrong_alerts: list[Alert]
 
     def __str__(self) -> str:
         return (
@@ -213,9 +176,9 @@ class Findings:
             f" {self.throttled} refused; {self.stragglers} requests after the end of the lease (the latest"
             f" {self.straggled_after_s:.2f} s after), with {self.connections_paused} connections open at pauses;"
             f" from kill to first poll by the next {_spread(self.after_kill_s)}; from a graceful stop"
-            f" {_spread(self.after_stop_s)}; {self.pages} pages, {len(self.falls)} falls of a counter,"
-            f" {self.steps_missing:g} counted that no step has shown; {len(self.differences)} differences from the"
-            f" truth; {len(self.bad_news)} bad lines of log"
+            f" {_spread(self.after_stop_s)}; {len(self.differences)} differences from the truth;"
+            f" {len(self.bad_news)} bad lines of log. {self.scraped}; {len(self.scraped_differences)} differences of"
+            f" that from the truth, {len(self.wrong_alerts)} alerts without a reason"
         )
 
 
@@ -451,31 +414,16 @@ class Replicas:
                 total[series] += value  # type: ignore[assignment]  # a float, which adds up all the same
         return dict(total)
 
-    async def all_counted(self, within_s: float) -> None:
-        """Wait until pages show as many ends, and results of imports, as there will ever be."""
-        every = [job for plan in self._plans for job in self.simulator.jobs(plan.name)]
-        jobs = [job for job in every if job.ended_s is not None]
-        imports = sum(job.operation == "import" for job in jobs)
+    async def true(self, seen: Prometheus, within_s: float) -> None:
+        """Wait until Prometheus has seen what is true; nobody else asks for pages, as who does has seen baselines."""
 
         async def look() -> bool:
-            found = await self.pages()
-            ends = sum(value for series, value in found.items() if series.startswith("spconfig_jobs_finished_total"))
-            results = sum(value for series, value in found.items() if series.startswith("spconfig_import_results"))
-            return (ends, results) == (len(jobs), imports)
+            return not list(differing(self.truth(), await newest(seen)))
 
         with suppress(AssertionError):  # what is missing is told in full below
-            await eventually(look, "all counted", within_s=within_s, every_s=1.0)
+            await eventually(look, "the truth", within_s=within_s, every_s=2.0)
 
-    async def true(self, within_s: float) -> None:
-        """Wait until all pages together say what is true, whatever is just moving."""
-
-        async def look() -> bool:
-            return not list(_differences(self.truth(), await self.pages()))
-
-        with suppress(AssertionError):  # the same
-            await eventually(look, "the truth", within_s=within_s, every_s=1.0)
-
-    async def findings(self, watcher: Watcher, began_s: float) -> Findings:
+    async def findings(self, seen: Prometheus, began_s: float) -> Findings:
         """Hold what was shown, asked and held against the records."""
         for daemon in self.daemons:
             self._read(daemon)
@@ -485,16 +433,14 @@ class Replicas:
         stragglers = [late_s for asked in self.asked if (late_s := self._late_s(asked, held)) > LATE_S]
         clients = self.simulator.busiest_windows().values()
         exchanges = [exchange for found in self.simulator.record.exchanges.values() for exchange in found]
-        missing = sum(max(0.0, true[series] - watcher.newest.get(series, 0.0)) for series in true)
+        watched = await scraped(seen, time.time() - (time.monotonic() - began_s))
         return Findings(
             took_s=time.monotonic() - began_s,
             tenants=len(self._plans),
             jobs=sum(len(list(self.simulator.jobs(plan.name))) for plan in self._plans),
             requests=len(self.asked),
             events=self.events,
-            differences=list(_differences(true, shown)),
-            falls=watcher.falls,
-            steps_missing=missing,
+            differences=list(differing(true, shown)),
             busiest=max((most for versions in clients for most in versions.values()), default=0),
             throttled=sum(exchange.status == 429 for exchange in exchanges),
             stragglers=len(stragglers),
@@ -503,8 +449,10 @@ class Replicas:
             after_kill_s=list(self._takeovers(self.kills, held)),
             after_stop_s=list(self._takeovers(self.stops, held)),
             moves=sum(len(of_group) for of_group in held.values()) - len(held),
-            pages=watcher.pages,
             bad_news=self.bad_news,
+            scraped=watched,
+            scraped_differences=watched.differences(true),
+            wrong_alerts=sorted(set(watched.alerts) - self.right_alerts()),
         )
 
     def truth(self) -> dict[str, float]:
@@ -526,6 +474,18 @@ class Replicas:
                 outcome = "missing" if job["counts"] is None else "preview" if job["preview"] else "counted"
                 found[f'spconfig_import_results_total{{tenant="{job["tenant"]}",outcome="{outcome}"}}'] += 1
         return {series: float(value) for series, value in found.items()}
+
+    def right_alerts(self) -> set[Alert]:
+        """Return the alerts that must, or may, fire: about what has failed, been cancelled or been lost."""
+        told: Mapping[str, object] = self.simulator.truth()
+        right: set[Alert] = set()
+        for tenant, types in told["totals"]["ended"].items():  # type: ignore[index]  # JSON
+            for counts in types.values():
+                right |= {Alert(name, tenant) for kind, name in _ABOUT_RESULTS.items() if counts[kind]}
+        for job in told["jobs"]:  # type: ignore[attr-defined]  # JSON
+            if job["final_state"] in _ABOUT_ENDS and job["ended_s"] is not None:
+                right.add(Alert(_ABOUT_ENDS[job["final_state"]], job["tenant"]))
+        return right
 
     async def _held(self) -> Mapping[str, list[Held]]:
         """Return by tenant whose it was, from the beginning to the end."""
@@ -561,49 +521,11 @@ class Replicas:
                         yield min(later)
 
 
-def _differences(true: Mapping[str, float], shown: Mapping[str, float]) -> Iterable[str]:
-    for series in sorted({*true, *(series for series, value in shown.items() if value)}):
-        if true.get(series, 0.0) != shown.get(series, 0.0):
-            yield f"{series}: {shown.get(series, 0.0):g} instead of {true.get(series, 0.0):g}"
-
-
-@dataclass
-class Scraped:
-    """What a real Prometheus has seen of it."""
-
-    rises: dict[str, float]  # by series without instance: how far the newest sample is above the first one
-    falls: int
-    steps: float  # of all instances, between two pages in a row that show the series: a tenant may leave and come back
-    by_instance: float  # the same with those over a time in which another instance showed it
-    alerts: dict[str, int]  # which have fired, and for how many of what they are about
-
-    def differences(self, true: Mapping[str, float]) -> list[str]:
-        """Return each series that has not risen by what is true."""
-        return list(_differences(true, self.rises))
-
-
-async def scraped(seen: Prometheus, since_s: float) -> Scraped:
-    """Ask a Prometheus what it has seen since `since_s` (Unix seconds)."""
-    span = f"[{math.ceil(time.time() - since_s)}s]"
-    rises: Counter[str] = Counter()
-    falls, steps, by_instance = 0, 0.0, 0.0
-    for name in COUNTERS:
-        samples: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-        for each in (await seen.get("query", query=name + span))["result"]:
-            values = [(float(at_s), float(value)) for at_s, value in each["values"]]
-            of = each["metric"]
-            labels = ",".join(f'{key}="{of[key]}"' for key in LABELS if key in of)
-            samples[f"{name}{{{labels}}}"] += values
-            for (before_s, before), (after_s, after) in pairwise(values):
-                rise = max(0.0, after - before)
-                by_instance += rise
-                steps += rise if after_s - before_s < 1.5 * SCRAPE_EVERY_S else 0.0
-        for series, values in samples.items():
-            newest = [value for _, value in sorted(values)]
-            rises[series] = max(newest) - newest[0]  # type: ignore[assignment]  # a float, which adds up all the same
-            falls += sum(after < before for before, after in pairwise(newest))
-    fired = await seen.vector(f'count by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}{span}))')
-    return Scraped(dict(rises), falls, steps, by_instance, {labels["alertname"]: int(count) for labels, count in fired})
+@asynccontextmanager
+async def _watching(run: Replicas, folder: Path, rules: Path) -> AsyncIterator[Prometheus]:
+    first, *others = (daemon.listen for daemon in run.daemons)
+    async with prometheus(first, folder, *others, every=SCRAPE_EVERY, rules=[rules]) as seen:
+        yield seen
 
 
 async def ordeal(
@@ -615,45 +537,30 @@ async def ordeal(
     lasts_s: float,
     seed: int,
     jobs_each: int = 4,
-    rules: Path | None = None,
+    rules: Path,
     tell: Callable[[str], None] = print,
 ) -> Findings:
     """Let anything happen to three daemons for `lasts_s` seconds, and see what is true in the end.
 
-    With `rules` a real Prometheus watches all that, too.
+    A real Prometheus with `rules` watches all that.
     """
     began_s = time.monotonic()
     async with (
         replicas(
             folder, server, tenants=tenants, lease_s=lease_s, lasts_s=lasts_s, seed=seed, jobs_each=jobs_each
         ) as run,
+        _watching(run, folder, rules) as seen,
         run.living(),
     ):
-        seen = None
-        if rules:
-            targets = [daemon.listen for daemon in run.daemons]
-            watching = prometheus(targets[0], folder, *targets[1:], rules=[rules])
-            seen = await run.stack.enter_async_context(watching)
         await run.start(run.daemons[0])
         await run.audit()
         for daemon in run.daemons[1:]:
             await run.start(daemon)
         await run.settled(within_s=30.0 + 3 * lease_s)
-        watcher = Watcher([daemon.url for daemon in run.daemons])
-        scraping = asyncio.create_task(watcher.scrape_for_ever(), name="scraper")
-        try:
-            while time.monotonic() < began_s + lasts_s:
-                await asyncio.sleep(run.rng.uniform(0.5, 2.0) * lease_s)
-                await run.anything()
-                tell(f"{time.monotonic() - began_s:.0f} s: {dict(run.events)}, {await run.shares()}")
-            await run.settled(within_s=30.0 + 3 * lease_s)
-            await run.all_counted(within_s=60.0)
-            await run.true(within_s=30.0)
-            await asyncio.sleep(10 * SCRAPE_EVERY_S)  # a scrape can fail where everything is busy
-        finally:
-            scraping.cancel()
-        found = await run.findings(watcher, began_s)
-        if seen:
-            found.scraped = await scraped(seen, time.time() - found.took_s)
-            found.scraped_differences = found.scraped.differences(run.truth())
-        return found
+        while time.monotonic() < began_s + lasts_s:
+            await asyncio.sleep(run.rng.uniform(0.5, 2.0) * lease_s)
+            await run.anything()
+            tell(f"{time.monotonic() - began_s:.0f} s: {dict(run.events)}, {await run.shares()}")
+        await run.settled(within_s=30.0 + 3 * lease_s)
+        await run.true(seen, within_s=120.0)
+        return await run.findings(seen, began_s)
