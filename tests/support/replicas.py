@@ -40,7 +40,7 @@ DEFAULTS = """\
   retention: 30d"""
 SCRAPE_EVERY = "2s"
 FIRST_END_S = 20.0  # everything is there by then
-HOLD = "5s"  # two scrapes and a half, so that Prometheus sees where a counter stood
+HOLD = "10s"  # five scrapes, as few as with what people set
 LATE_S = 0.25  # a request is seen when the simulator comes to it, which is busy with all tenants
 _ABOUT_RESULTS = {"errors": "SPConfigImportErrors", "warnings": "SPConfigImportWarnings"}
 _ABOUT_ENDS = {"FAILED": "SPConfigJobFailed", "CANCELLED": "SPConfigJobCancelled"}
@@ -420,8 +420,12 @@ class Replicas:
         async def look() -> bool:
             return not list(differing(self.truth(), await newest(seen)))
 
+        async def look_at_pages() -> bool:
+            return not list(differing(self.truth(), await self.pages()))
+
         with suppress(AssertionError):  # what is missing is told in full below
-            await eventually(look, "the truth", within_s=within_s, every_s=2.0)
+            await eventually(look, "the truth in Prometheus", within_s=within_s, every_s=2.0)
+            await eventually(look_at_pages, "the truth on all pages", within_s=30.0, every_s=1.0)
 
     async def findings(self, seen: Prometheus, began_s: float) -> Findings:
         """Hold what was shown, asked and held against the records."""
