@@ -48,9 +48,9 @@ class JobLooks:
     def look(self, target: Target, key: JobKey) -> Awaitable[Following | None]:
         """Look at the status of a job, or at its result; None when it has nothing more to tell."""
         job = self._publisher.state.jobs.get(key)
-        return (
-            self._look_at_result(target, job) if target.kind is TargetKind.RESULT else self._look_at_status(target, job)
-        )
+        if target.kind is TargetKind.RESULT:
+            return self._look_at_result(target, job)
+        return self._look_at_status(target, job)
 
     async def _look_at_status(self, target: Target, before: Job | None) -> Following | None:
         if before is None:
