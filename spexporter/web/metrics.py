@@ -1,6 +1,7 @@
 """`GET /metrics`, `GET /probe` for one tenant, and `GET /sd`, which names them all."""
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 
@@ -60,6 +61,7 @@ class MetricsPage:
         return web.json_response(targets, headers={"Cache-Control": "no-store"})
 
     async def _answer(self, request: web.Request, tenant: str | None = None) -> web.StreamResponse:
+        begun_s = self._clock.monotonic()
         form, gzip = choose_form(_joined(request, "Accept")), accepts_gzip(_joined(request, "Accept-Encoding"))
         keep = frozenset(request.query.getall("name[]", [])) or None
         try:
@@ -75,7 +77,11 @@ class MetricsPage:
         await response.prepare(request)
         if request.method == "HEAD":
             await response.write_eof()
-        elif await _sent(request, response, rendered.parts) and shows_counters(keep):
+        elif (
+            await _sent(request, response, rendered.parts)
+            and shows_counters(keep)
+            and self._clock.monotonic() - begun_s < _patience_s(request)
+        ):
             self._board.served({view.tenant: view.version for view in rendered.views}, now.wall_s)
         return response
 
@@ -100,6 +106,17 @@ async def _sent(request: web.Request, response: web.StreamResponse, parts: Itera
     except ConnectionError:  # whoever asked has gone: nobody here can mend that
         return False
     return True
+
+
+def _patience_s(request: web.Request) -> float:
+    """Return how long whoever asks waits for a page, in seconds: Prometheus tells, and throws away what is late.
+
+    Source: Prometheus, scrape/scrape.go, header X-Prometheus-Scrape-Timeout-Seconds.
+    """
+    try:
+        return float(request.headers.get("X-Prometheus-Scrape-Timeout-Seconds", "inf"))
+    except ValueError:
+        return math.inf
 
 
 def _groups(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.values import replace
 from spexporter.exposition.families import TENANT_FAMILIES
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
-from spexporter.exposition.page import BlockPage
+from spexporter.exposition.page import BlockPage, Rendered
 from spexporter.simulator import default_plans
 from tests.support.world import OPENMETRICS, World, world
 
@@ -136,6 +136,30 @@ async def test_the_board_knows_what_was_served() -> None:
         await raw(running)
         await running.settle()  # the client has the last byte a moment before the server knows
         assert running.exporter.board.served_version("acme") == view.version
+
+
+@pytest.mark.parametrize(
+    ("told", "took_s", "counts"),
+    [("10", 9.0, True), ("10", 11.0, False), ("0.5", 0.6, False), ("soon", 99.0, True), (None, 99.0, True)],
+)
+async def test_a_page_that_comes_too_late_for_who_asked_was_not_served(
+    told: str | None, took_s: float, *, counts: bool
+) -> None:
+    """Prometheus tells how long it waits, and throws away what is late, such as that of a process that stood still."""
+    render = BlockPage.render
+    async with world([PLAN]) as running:
+        await running.advance(30)
+
+        async def late(page: BlockPage, *arguments: object) -> Rendered:
+            running.clock.jump_to(running.clock.monotonic() + took_s)
+            return await render(page, *arguments)  # type: ignore[arg-type]  # handed on
+
+        headers = {} if told is None else {"X-Prometheus-Scrape-Timeout-Seconds": told}
+        with patch.object(BlockPage, "render", late):
+            status, _, _ = await raw(running, **headers)
+        await running.settle()
+        assert status == 200
+        assert (running.exporter.board.served_version("acme") > 0) is counts
 
 
 async def test_ready_waits_for_the_first_attempt_of_every_tenant() -> None:
