@@ -33,6 +33,7 @@ def main() -> None:
                 lasts_s=60.0 * options.minutes,
                 seed=options.seed,
                 jobs_each=options.jobs,
+                scrape_every_s=options.scrape_every,
                 rules=RULES,
                 tell=lambda line: print(line, flush=True),
             )
@@ -54,6 +55,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=4, help="of each tenant, beside one that never ends")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--lease", type=float, default=3.0, help="seconds")
+    parser.add_argument(
+        "--scrape-every", type=float, default=5.0, help="seconds; `counters.hold` is five times as long"
+    )
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

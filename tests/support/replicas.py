@@ -29,7 +29,7 @@ from tests.support.eventually import eventually
 from tests.support.postgres import Server
 from tests.support.program import Program, answer, free_port, spexporter
 from tests.support.prometheus import Prometheus, prometheus
-from tests.support.scraped import COUNTERS, Alert, Scraped, differing, newest, scraped
+from tests.support.scraped import COUNTERS, Alert, Scraped, differing, has_seen, scraped
 from tests.support.truth import TOTALS
 from tests.support.world import config_text
 
@@ -38,9 +38,8 @@ DEFAULTS = """\
   rate_limit: {requests: 100, per: 10s, use: 80%}
   poll: {fastest: 500ms, slowest: 2s, probe: 30s}
   retention: 30d"""
-SCRAPE_EVERY = "2s"
+SCRAPES_HELD = 5  # for so many a counter shows where it stood, as few as with what people set
 FIRST_END_S = 20.0  # everything is there by then
-HOLD = "10s"  # five scrapes, as few as with what people set
 LATE_S = 0.25  # a request is seen when the simulator comes to it, which is busy with all tenants
 _ABOUT_RESULTS = {"errors": "SPConfigImportErrors", "warnings": "SPConfigImportWarnings"}
 _ABOUT_ENDS = {"FAILED": "SPConfigJobFailed", "CANCELLED": "SPConfigJobCancelled"}
@@ -201,6 +200,7 @@ async def replicas(
     lasts_s: float = 60.0,
     jobs_each: int = 4,
     seed: int = 1,
+    scrape_every_s: float = 1.0,
 ) -> AsyncIterator["Replicas"]:
     """Serve tenants whose jobs end within `lasts_s`, and have `count` places for daemons that share a database."""
     rng = Random(seed)  # noqa: S311 (repeatable, not a secret)
@@ -214,7 +214,7 @@ async def replicas(
                 plan.name, ("import", "export")[number % 2], queue_s=0.0, duration_s=duration_s, final_state=None
             )
     async with AsyncExitStack() as stack:
-        run = Replicas(folder, server, simulator, plans, lease_s=lease_s, rng=rng)
+        run = Replicas(folder, server, simulator, plans, lease_s=lease_s, scrape_every_s=scrape_every_s, rng=rng)
         for number in range(count):
             await run.add_place(stack, number)
         yield run
@@ -231,6 +231,7 @@ class Replicas:
         plans: Sequence[TenantPlan],
         *,
         lease_s: float,
+        scrape_every_s: float,
         rng: Random,
     ) -> None:
         self.asked: list[Asked] = []
@@ -241,6 +242,7 @@ class Replicas:
         self.bad_news: list[str] = []
         self.connections_paused = 0
         self.lease_s = lease_s
+        self.scrape_every_s = scrape_every_s
         self.server = server
         self.simulator = simulator
         self.rng = rng
@@ -262,7 +264,10 @@ class Replicas:
         tenants_url = await self._serve(stack, number)
         text = config_text(self.simulator, tenants_url, extra=DEFAULTS)
         url = self._url.replace(f":{parts.port}/", f":{cable.listen}/")
-        for key, value in {"url": f"{url}\n  lease: {self.lease_s:g}s", "hold": HOLD}.items():
+        for key, value in {
+            "url": f"{url}\n  lease: {self.lease_s:g}s",
+            "hold": f"{SCRAPES_HELD * self.scrape_every_s:g}s",
+        }.items():
             text, found = re.subn(rf"^  {key}: .*$", f"  {key}: {value}", text, flags=re.MULTILINE)
             assert found == 1, f"{key} is there {found} times"
         config = self._folder / f"replica-{number}.yaml"
@@ -418,14 +423,14 @@ class Replicas:
         """Wait until Prometheus has seen what is true; nobody else asks for pages, as who does has seen baselines."""
 
         async def look() -> bool:
-            return not list(differing(self.truth(), await newest(seen)))
+            return await has_seen(seen, self.truth())
 
         async def look_at_pages() -> bool:
             return not list(differing(self.truth(), await self.pages()))
 
         with suppress(AssertionError):  # what is missing is told in full below
-            await eventually(look, "the truth in Prometheus", within_s=within_s, every_s=2.0)
-            await eventually(look_at_pages, "the truth on all pages", within_s=30.0, every_s=1.0)
+            await eventually(look, "the truth in Prometheus", within_s=within_s, every_s=5.0)
+            await eventually(look_at_pages, "the truth on all pages", within_s=30.0, every_s=3.0)
 
     async def findings(self, seen: Prometheus, began_s: float) -> Findings:
         """Hold what was shown, asked and held against the records."""
@@ -437,6 +442,7 @@ class Replicas:
         stragglers = [late_s for asked in self.asked if (late_s := self._late_s(asked, held)) > LATE_S]
         clients = self.simulator.busiest_windows().values()
         exchanges = [exchange for found in self.simulator.record.exchanges.values() for exchange in found]
+        # The last thing of all: it takes so long that leases end, and the simulator notes requests late.
         watched = await scraped(seen, time.time() - (time.monotonic() - began_s))
         return Findings(
             took_s=time.monotonic() - began_s,
@@ -528,7 +534,7 @@ class Replicas:
 @asynccontextmanager
 async def _watching(run: Replicas, folder: Path, rules: Path) -> AsyncIterator[Prometheus]:
     first, *others = (daemon.listen for daemon in run.daemons)
-    async with prometheus(first, folder, *others, every=SCRAPE_EVERY, rules=[rules]) as seen:
+    async with prometheus(first, folder, *others, every=f"{run.scrape_every_s:g}s", rules=[rules]) as seen:
         yield seen
 
 
@@ -541,6 +547,7 @@ async def ordeal(
     lasts_s: float,
     seed: int,
     jobs_each: int = 4,
+    scrape_every_s: float = 1.0,
     rules: Path,
     tell: Callable[[str], None] = print,
 ) -> Findings:
@@ -551,7 +558,14 @@ async def ordeal(
     began_s = time.monotonic()
     async with (
         replicas(
-            folder, server, tenants=tenants, lease_s=lease_s, lasts_s=lasts_s, seed=seed, jobs_each=jobs_each
+            folder,
+            server,
+            tenants=tenants,
+            lease_s=lease_s,
+            lasts_s=lasts_s,
+            seed=seed,
+            jobs_each=jobs_each,
+            scrape_every_s=scrape_every_s,
         ) as run,
         _watching(run, folder, rules) as seen,
         run.living(),
