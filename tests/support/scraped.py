@@ -85,11 +85,12 @@ async def has_seen(seen: Prometheus, true: Mapping[str, float]) -> bool:
 
 async def scraped(seen: Prometheus, since_s: float) -> Scraped:
     """Ask a Prometheus what it has seen since `since_s` (Unix seconds)."""
-    span = f"[{math.ceil(time.time() - since_s)}s]"
+    at_s = time.time()  # of all queries: they take so long that each would else begin later than the one before
+    span = f"[{math.ceil(at_s - since_s)}s]"
     every: defaultdict[str, list[Sample]] = defaultdict(list)
     by_instance = 0.0
     for name in COUNTERS:
-        for each in (await seen.get("query", query=name + span))["result"]:
+        for each in (await seen.get("query", query=name + span, time=str(at_s)))["result"]:
             values = [float(value) for _, value in each["values"]]
             by_instance += sum(max(0.0, after - before) for before, after in pairwise(values))
             every[_series(name, each["metric"])] += [
