@@ -10,6 +10,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.tracing import Trace
 
+from spexporter.domain.errors import LeaseEnded
 from spexporter.sailpoint.resolver import DaemonResolver
 
 # Longer than the default of `poll.probe`, the longest pause between two requests to a tenant: a TLS handshake costs as
@@ -65,7 +66,7 @@ class NewestFirst(aiohttp.TCPConnector):
         protocol = await super()._create_connection(req, traces, timeout)
         try:
             line.check()
-        except BaseException:
+        except LeaseEnded:  # nothing may be sent on it
             protocol.close()
             raise
         return protocol
