@@ -171,7 +171,8 @@ async def _serve_ours(pipe: "multiprocessing.connection.Connection", series: int
     spare_collections()
     await ours.measure_memory()
     app = web.Application()
-    app.router.add_get("/metrics", MetricsPage(ours.board, ours.page, SystemClock()).handle)
+    found = {view.tenant: view for view in ours.board.snapshot()}
+    app.router.add_get("/metrics", MetricsPage(ours.board, ours.page, SystemClock(), found.__getitem__).handle)
     app.router.add_get("/small", ours.small)
     app.router.add_get("/change", ours.change)
     app.router.add_get("/told", ours.told)

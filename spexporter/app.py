@@ -277,7 +277,7 @@ class Exporter:
             Inside(lambda: self.files.config, debug=service.debug),
             Api(known, desk, lifecycle=service.lifecycle),
         )
-        metrics = MetricsPage(self.board, page, clock, elsewhere)
+        metrics = MetricsPage(self.board, page, clock, known.view)
         self.web = make_app(metrics, Probes(liveness, clock), reload, parts, door=Door(self.web_file))
 
     async def _reload(self, read: Read) -> None:

@@ -17,10 +17,12 @@ class LatestViews:
         self._views: dict[str, TenantView] = {}
         self._shown: dict[str, TenantView] = {}
         self._served: dict[str, int] = {}
+        self.newest_version = 0
         self.last_served_s: float | None = None
 
     def put(self, view: TenantView) -> None:
         """See `Board.put`."""
+        self.newest_version = max(self.newest_version, view.version)
         self._views[view.tenant] = view
 
     def drop(self, tenant: str) -> None:
@@ -44,15 +46,11 @@ class LatestViews:
         return self.snapshot()
 
     def served(self, versions: Mapping[str, int], at_s: float) -> None:
-        """See `Board.served`. Pages can end out of order: an older one takes nothing back.
-
-        A tenant that has left meanwhile would come back with versions that start anew, and none of them shown.
-        """
+        """See `Board.served`. Pages can end out of order: an older one takes nothing back."""
         self.last_served_s = at_s
         for tenant, version in versions.items():
-            if tenant not in self._views:
-                continue
-            self._served[tenant] = max(version, self._served.get(tenant, 0))
+            if tenant in self._views:
+                self._served[tenant] = max(version, self._served.get(tenant, 0))
         self._on_served()
 
     def served_version(self, tenant: str) -> int:

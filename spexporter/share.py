@@ -177,11 +177,10 @@ class Share:
         return True
 
     def elsewhere(self) -> Mapping[str, str]:
-        """Return who watches the tenants that do not run here, as far as was seen at last; nobody is an empty name."""
-        here = self._fleet.tenants
-        return {
-            tenant: self.owners.get(group, "") for tenant, group in self._fleet.groups.items() if tenant not in here
-        }
+        """Return who watches the tenants that this replica does not, as was seen at last; nobody is an empty name."""
+        here = self._fleet.tenants if self._replica.alive() else ()
+        others = {group: owner for group, owner in self.owners.items() if owner != self._replica.name}
+        return {tenant: others.get(group, "") for tenant, group in self._fleet.groups.items() if tenant not in here}
 
     def _costs(self) -> Mapping[Group, float]:
         running = self._fleet.costs()

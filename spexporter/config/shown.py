@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from spexporter.config.convert import show_duration
-from spexporter.config.values import Config, JobEntry, Tenant
+from spexporter.config.urls import server_place
+from spexporter.config.values import Config, JobEntry, Store, Tenant
 
 SECRET = "<secret>"  # noqa: S105 (what is shown instead)
 HIDDEN = "<hidden>"
@@ -19,7 +20,7 @@ Shown = dict[str, Any]
 
 
 def show(config: Config) -> str:
-    """Return YAML that could be read again but for what is hidden: client ids, secrets, and passwords of proxies.
+    """Return YAML that could be read again but for what is hidden: client ids, secrets, and passwords in URLs.
 
     Tenants from files of their own stand among the others.
     """
@@ -33,10 +34,7 @@ def show(config: Config) -> str:
 def _file(config: Config) -> Shown:
     return {
         "tenants": [_tenant(tenant) for tenant in config.tenants],
-        "store": {
-            "url": "sqlite://" if config.store.path is None else f"sqlite:///{config.store.path}",
-            "remember_counted": show_duration(config.store.remember_counted_s),
-        },
+        "store": _store(config.store),
         "counters": {"hold": show_duration(config.counters.hold_s), "created": config.counters.created},
         "limits": {
             "max_series": config.limits.max_series,
@@ -44,6 +42,13 @@ def _file(config: Config) -> Shown:
         },
         "per_job_metrics": config.per_job_metrics,
     }
+
+
+def _store(store: Store) -> Shown:
+    facts: Shown = {"url": "sqlite://" if store.path is None else f"sqlite:///{store.path}"}
+    if store.server:
+        facts = {"url": server_place(store.server.get_secret_value()), "lease": show_duration(store.lease_s)}
+    return {**facts, "remember_counted": show_duration(store.remember_counted_s)}
 
 
 def _tenant(tenant: Tenant) -> Shown:

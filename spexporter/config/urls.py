@@ -86,6 +86,12 @@ def _wrong_place(rest: str) -> str | None:
     return None
 
 
+def server_place(url: str) -> str:
+    """Return the URL of a database without user, password and parameters, for people."""
+    parts = urlsplit(url)
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def needs_tls(url: str) -> bool:
     """Tell whether `url`, as `api_url` returns it, would send a secret over a network in the clear."""
     parts = urlsplit(url)

@@ -302,6 +302,15 @@ class Leases(Lease, Protocol):
 class Board(Protocol):
     """The latest view of every tenant: what scrapes and pages for people read."""
 
+    @property
+    def newest_version(self) -> int:
+        """The highest version of any view so far.
+
+        A tenant that comes back goes on from there: a page that began before it left may still end, and shows none of
+        the views that it has now.
+        """
+        ...
+
     def put(self, view: TenantView) -> None:
         """Replace the view of one tenant."""
         ...

@@ -4,9 +4,9 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import urlsplit
 
 from spexporter.clock import Clock
+from spexporter.config.urls import server_place
 from spexporter.domain.errors import StoreError
 from spexporter.domain.ports import StoreWatch
 from spexporter.ledger.leases import LeaseTable
@@ -26,7 +26,7 @@ async def opened(
 
     At its end all that is left is written, and what was ours is let go.
     """
-    server = PostgresServer(url, shown(url), min(_LONGEST_PATIENCE_S, lease_s / 3))
+    server = PostgresServer(url, server_place(url), min(_LONGEST_PATIENCE_S, lease_s / 3))
     database, table, orders = PostgresDatabase(server), LeaseTable(server, lease_s), OrderTable(server)
     name = f"{socket.gethostname()}/{os.getpid()}"
     replica = Replica(database, table, orders=orders, name=name, lease_s=lease_s, clock=clock)
@@ -39,9 +39,3 @@ async def opened(
         await table.close()
         await orders.close()
         await database.close()
-
-
-def shown(url: str) -> str:
-    """Return a database's URL without user, password and parameters, for messages."""
-    parts = urlsplit(url)
-    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"

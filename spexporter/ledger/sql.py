@@ -246,9 +246,10 @@ class SqlLedger:
         try:
             await self._take(dirty, taken)
             ours = {tenant: rows for tenant, (book, rows) in taken.items() if self._books.get(tenant) is book}
+            asked = bool(ours) or self._failing_since_s is not None or self._database.touched()
             if ours:
                 await self._database.write(ours, self._clock.wall(), self._holds(ours))
-            elif self._failing_since_s is not None or self._database.touched():
+            elif asked:
                 await self._database.verify()
         except BaseException:
             self._dirty.update(dirty & self._books.keys())
@@ -260,7 +261,8 @@ class SqlLedger:
             book.written(rows, forget=not self._lookups)
             await pace.did(_UNITS_A_BOOK)
         self._urgent &= self._dirty
-        self._works()
+        if asked:
+            self._works()
 
     async def _take(self, dirty: Iterable[str], taken: dict[str, tuple[Book, Rows]]) -> None:
         """Put into `taken` what is to be written of each tenant."""

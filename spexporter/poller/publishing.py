@@ -55,8 +55,7 @@ class Publisher:
         self._clock = clock
         self._chronicle = chronicle
         self._baselines = Baselines(care.hold_s)
-        shown = board.shown(tenant)  # before its configuration changed, perhaps
-        self._version = shown.version if shown else 0
+        self._version = board.newest_version
         self._veils: list[AbstractSet[SeriesKey]] = []
         self._behind = False
         self._all_published: Mapping[SeriesKey, Cell] | None = None

@@ -70,7 +70,9 @@ class Api:
     async def _jobs(self, request: web.Request) -> web.Response:
         """All jobs that fit; a filter may be given several times, and an empty one asks for nothing."""
         views, now = self._known.views(), self._known.now()
-        wanted = _filters(request, [view.tenant for view in views])
+        wanted = _filters(request, [*(view.tenant for view in views), *self._known.elsewhere()])
+        for tenant in wanted.get("tenant", ()):
+            self._known.view(tenant)  # that another replica has it does not mean that it has no such jobs
         fit = [self._known.job(job, view, now) for view in views for job in _fit(view, wanted, now)]
         return _json(200, JobsAnswer(fit))
 
@@ -113,7 +115,7 @@ class Api:
         tenant = watched.key.tenant
         try:
             view = self._known.view(tenant)
-        except UnknownTenant:
+        except TenantElsewhere:
             view = TenantView(tenant, 0, TenantState(), TenantHealth(""))
         return self._known.job(view.state.jobs.get(watched.key) or Job(watched), view, self._known.now())
 
@@ -128,7 +130,10 @@ def _answering(handle: Handler) -> Handler:
             return _refused(refusal)
         except (WatchError, StoreError) as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-            return _refused(Refusal(status, _in_words(error)))
+            response = _refused(Refusal(status, _in_words(error)))
+            if isinstance(error, TenantElsewhere):
+                response.force_close()  # the next connection may be to the replica that has it
+            return response
 
     return answer
 

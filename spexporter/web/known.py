@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from spexporter.clock import Clock
 from spexporter.domain.chronicle import Chronicle
-from spexporter.domain.errors import UnknownTenant
+from spexporter.domain.errors import TenantElsewhere, UnknownTenant
 from spexporter.domain.job import Job
 from spexporter.domain.ports import Board, Prospects
 from spexporter.domain.tenanttime import Moment
@@ -52,11 +52,17 @@ class Known:
 
         Raises:
             UnknownTenant: there is none.
+            TenantElsewhere: another replica has it, or none has it yet.
         """
         views = {view.tenant: view for view in self.views()}
-        if tenant not in views:
+        if tenant in views:
+            return views[tenant]
+        watcher = self.elsewhere().get(tenant)
+        if watcher is None:
             raise UnknownTenant(tenant, tuple(views))
-        return views[tenant]
+        if not watcher:
+            raise TenantElsewhere(f"no replica watches tenant {tenant} yet; try again")
+        raise TenantElsewhere(f"another replica ({watcher}) watches tenant {tenant} now; ask that one, or try again")
 
     def next_look_s(self, job: Job) -> float | None:
         """Return when a look at a job is due, monotonic seconds; None where none is queued, or worth anything."""

@@ -2,15 +2,17 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import structlog
 from aiohttp import web
 
 from spexporter.clock import Clock, Pace
+from spexporter.domain.errors import TenantElsewhere, UnknownTenant
 from spexporter.domain.ports import Board
 from spexporter.domain.tenanttime import Moment
+from spexporter.domain.view import TenantView
 from spexporter.exposition.families import COUNTER_FAMILIES
 from spexporter.exposition.negotiate import accepts_gzip, choose_form
 from spexporter.exposition.page import Page, Rendered, Wanted
@@ -23,15 +25,13 @@ _SENT_WITHIN_S = 120.0  # longer than any scrape may take: scrape_timeout is at 
 
 
 class MetricsPage:
-    """Serves the page of metrics, and that of one tenant: a whole one, or 500."""
+    """Serves the page of metrics, and that of one tenant, as `Known.view` finds it: a whole one, or 500."""
 
-    def __init__(
-        self, board: Board, page: Page, clock: Clock, elsewhere: Callable[[], Collection[str]] = frozenset
-    ) -> None:
+    def __init__(self, board: Board, page: Page, clock: Clock, find: Callable[[str], TenantView]) -> None:
         self._board = board
         self._page = page
         self._clock = clock
-        self._elsewhere = elsewhere
+        self._find = find
         self._rounds = Rounds(self._render)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -43,10 +43,12 @@ class MetricsPage:
         tenant = request.query.get("tenant")
         if tenant is None:
             return web.Response(status=400, text="Which tenant? Ask for /probe?tenant=NAME; /sd lists all of them.\n")
-        if all(view.tenant != tenant for view in self._board.snapshot()):
-            if tenant in self._elsewhere():
-                return web.Response(status=503, text="Another replica watches this tenant now.\n")
+        try:
+            self._find(tenant)
+        except UnknownTenant:
             return web.Response(status=404, text="There is no such tenant here; /sd lists all of them.\n")
+        except TenantElsewhere as error:
+            return web.Response(status=503, text=f"{error}\n")
         return await self._answer(request, tenant)
 
     async def targets(self, request: web.Request) -> web.Response:

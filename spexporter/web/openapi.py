@@ -59,7 +59,7 @@ _SAID = {
     413: "the body is larger than 64 KiB",
     415: "the body is not said to be JSON in UTF-8, or is compressed",
     429: "the tenant has `limits.max_jobs_per_tenant` jobs that have not ended",
-    503: "the store cannot tell now whether the job was counted before, or another replica has the tenant",
+    503: "another replica has the tenant, or the store cannot tell now whether a job was counted before",
 }
 
 
@@ -103,7 +103,7 @@ def _list_jobs(tenants: Sequence[str]) -> _Json:
         "listJobs",
         "The watched jobs that fit all filters",
         {200: _content("the jobs, by tenant, operation and id", "JobsAnswer")},
-        [400],
+        [400, 503],
         parameters=[_filter("tenant", tenants), _filter("state", STATES), _filter("operation", list(Operation))],
     )
 
@@ -156,7 +156,7 @@ def _filter(name: str, words: Sequence[str]) -> _Json:
 
 
 _LIST_TENANTS = _operation("listTenants", "All tenants", {200: _content("the tenants, by name", "TenantsAnswer")})
-_GET_JOB = _operation("getJob", "One job", {200: _content("the job", "JobDetailAnswer")}, [404])
+_GET_JOB = _operation("getJob", "One job", {200: _content("the job", "JobDetailAnswer")}, [404, 503])
 _TAKE_BACK_JOB = _operation(
     "takeBackJob",
     "Take back a job that was handed in; needs `--web.enable-lifecycle`",

@@ -1,7 +1,7 @@
 """What the first page says at a glance: whether all is well, and if not, what is wrong."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,19 +117,25 @@ async def attention(views: Iterable[TenantView], now: Moment) -> Attention:
     return Attention(jobs, failed, newest)
 
 
-def verdict(tenants: Sequence[TenantAnswer], config: ConfigRow, attention: Attention, *, elsewhere: int = 0) -> Verdict:
-    """Say whether all is well, and what is wrong; other replicas watch `elsewhere` more tenants."""
+def verdict(
+    tenants: Sequence[TenantAnswer], config: ConfigRow, attention: Attention, elsewhere: Mapping[str, str]
+) -> Verdict:
+    """Say whether all is well, and what is wrong; `elsewhere` are the other tenants, with who watches each."""
     troubled = [tenant.tenant for tenant in tenants if in_trouble(tenant)]
+    alone = [tenant for tenant, watcher in sorted(elsewhere.items()) if not watcher]
+    every = len(tenants) + len(elsewhere)
     wrong = [f"{_named(troubled, len(tenants))} in trouble."] if troubled else []
+    if alone:
+        wrong.append(f"{_named(alone, every)} watched by nobody: is the database away?")
     if not config.well:
         wrong.append("Files of the configuration are bad, or its last reload was refused.")
     level: Literal["well", "warned", "bad"] = "bad" if wrong else "warned" if attention.jobs else "well"
-    return Verdict(level, wrong or [_answering(tenants, level == "well", elsewhere)], attention)
+    return Verdict(level, wrong or [_answering(tenants, level == "well", len(elsewhere))], attention)
 
 
 def _answering(tenants: Sequence[TenantAnswer], well: bool, elsewhere: int) -> str:  # noqa: FBT001 (two words of one sentence)
     if not tenants and elsewhere:
-        return f"This replica watches no tenant; {elsewhere} are watched elsewhere."
+        return f"This replica watches no tenant; others watch {elsewhere}."
     if not tenants:
         return "No tenants are configured."
     if untried := sum(tenant.up is None for tenant in tenants):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from spexporter.clock import Pace
-from spexporter.domain.errors import UnknownTenant
+from spexporter.domain.errors import TenantElsewhere, UnknownTenant
 from spexporter.domain.job import JobKey, Operation
 from spexporter.domain.tenanttime import Moment
 from spexporter.domain.view import TenantView
@@ -38,13 +38,13 @@ class Pages:
     async def _overview(self, request: web.Request) -> web.Response:
         now, views = self._known.now(), self._known.views()
         tenants = await self._tenants(views, now)
-        elsewhere = sorted(self._known.elsewhere().items())
+        elsewhere = self._known.elsewhere()
         config = config_row(self._notices)
         most = None if "tenants" in request.query else TENANTS
         shown = by_need(tenants)[:most]
         facts = {
-            "verdict": verdict(tenants, config, await attention(views, now), elsewhere=len(elsewhere)),
-            "elsewhere": elsewhere[:most],
+            "verdict": verdict(tenants, config, await attention(views, now), elsewhere),
+            "elsewhere": sorted(elsewhere.items())[:most],
             "all_elsewhere": len(elsewhere),
             "config": config,
             "one_tenant": False,
@@ -60,10 +60,9 @@ class Pages:
         try:
             view = self._known.view(name)
         except UnknownTenant as error:
-            if (watcher := self._known.elsewhere().get(name)) is not None:
-                words = f"another replica{watcher and ' (' + watcher + ')'} watches tenant {name} now"
-                return await self._missing(words, depth=1)
             return await self._missing(f"{error}; {would_be_right(name, error.known)}", depth=1)
+        except TenantElsewhere as error:
+            return await self._elsewhere(error, depth=1)
         tenant = self._known.tenant(view, now)
         facts = {
             "tenant": tenant,
@@ -76,7 +75,12 @@ class Pages:
     async def _job(self, request: web.Request) -> web.Response:
         tenant, operation, job_id = (request.match_info[part] for part in ("tenant", "operation", "id"))
         now = self._known.now()
-        view = next((view for view in self._known.views() if view.tenant == tenant), None)
+        try:
+            view = self._known.view(tenant)
+        except UnknownTenant:
+            view = None
+        except TenantElsewhere as error:
+            return await self._elsewhere(error, depth=3)
         key = JobKey(tenant, Operation(operation), job_id) if operation in set(Operation) else None
         job = view.state.jobs.get(key) if view and key else None
         if view is None or job is None:
@@ -112,8 +116,14 @@ class Pages:
         return tenants
 
     async def _missing(self, words: str, *, depth: int) -> web.Response:
-        facts = {"words": words, **_times(self._known.now())}
-        return await self._templates.page("missing.html", facts, status=404, depth=depth)
+        return await self._without(404, "There is nothing here", words, depth)
+
+    async def _elsewhere(self, error: TenantElsewhere, *, depth: int) -> web.Response:
+        return await self._without(503, "That is not here now", str(error), depth)
+
+    async def _without(self, status: int, heading: str, words: str, depth: int) -> web.Response:
+        facts = {"heading": heading, "words": words, **_times(self._known.now())}
+        return await self._templates.page("missing.html", facts, status=status, depth=depth)
 
 
 def _times(now: Moment) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The pages for people of one of several replicas: tenants that others watch are named there, too."""
+"""The pages for people, and the API, of one of several replicas: tenants that others watch are named there, too."""
 
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from spexporter.board import LatestViews
 from spexporter.clock import SystemClock
 from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.view import TenantHealth, TenantState, TenantView
+from spexporter.web.api import Api
 from spexporter.web.known import Known
 from spexporter.web.notices import Notices
 from spexporter.web.overview import TENANTS
@@ -31,6 +32,7 @@ async def pages(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     known = Known(board, cast("Any", NOTHING_TO_COME), Chronicle(), SystemClock(), lambda: elsewhere)
     app = web.Application()
     Pages(known, Notices()).add_to(app.router)
+    Api(known, cast("Any", None), lifecycle=False).add_to(app.router)
     async with TestServer(app) as server:
         yield str(server.make_url("/"))
 
@@ -44,24 +46,58 @@ async def read(url: str) -> tuple[int, str]:
 @pytest.mark.parametrize("pages", [(["acme"], {"globex": "node-2/7", "initech": ""})], indirect=True)
 async def test_first_page_names_all_tenants_and_who_watches_them(pages: str) -> None:
     _, text = await read(pages)
-    assert "Watched by other replicas: 2" in text
+    assert "Tenants that this replica does not watch: 2" in text
     assert "<li>globex: node-2/7</li>" in text
-    assert "<li>initech: nobody yet</li>" in text
-    assert "All is well: every tenant answers." in text
+    assert "<li>initech: nobody</li>" in text
+    assert "1 of 3 tenants (initech) is watched by nobody: is the database away?" in text
+
+
+@pytest.mark.parametrize("pages", [(["acme"], {"globex": "node-2/7"})], indirect=True)
+async def test_all_is_well_while_somebody_watches_each_tenant(pages: str) -> None:
+    assert "All is well: every tenant answers." in (await read(pages))[1]
 
 
 @pytest.mark.parametrize("pages", [([], {f"t{number:03}": "node-2/7" for number in range(TENANTS + 1)})], indirect=True)
 async def test_replica_without_tenants_does_not_say_that_there_are_none(pages: str) -> None:
     last = f"<li>t{TENANTS:03}: node-2/7</li>"
     _, text = await read(pages)
-    assert f"This replica watches no tenant; {TENANTS + 1} are watched elsewhere." in text
+    assert f"This replica watches no tenant; others watch {TENANTS + 1}." in text
     assert "No tenants are configured." not in text
     assert last not in text
     assert last in (await read(f"{pages}?tenants=all"))[1]
 
 
 @pytest.mark.parametrize("pages", [(["acme"], {"globex": "node-2/7", "initech": ""})], indirect=True)
-async def test_page_of_a_tenant_says_who_watches_it(pages: str) -> None:
-    assert "another replica (node-2/7) watches tenant globex now" in (await read(f"{pages}tenants/globex"))[1]
-    status, text = await read(f"{pages}tenants/initech")
-    assert (status, "another replica watches tenant initech now" in text) == (404, True)
+@pytest.mark.parametrize("path", ["tenants/{}", "jobs/{}/import/synthetic"])
+@pytest.mark.parametrize(
+    ("tenant", "words"),
+    [
+        ("globex", "another replica (node-2/7) watches tenant globex now; ask that one, or try again."),
+        ("initech", "no replica watches tenant initech yet; try again."),
+    ],
+)
+async def test_page_of_a_tenant_or_a_job_says_who_watches_it(pages: str, path: str, tenant: str, words: str) -> None:
+    """To say that there is none would be wrong: it may be any moment here."""
+    status, text = await read(pages + path.format(tenant))
+    assert (status, words in text) == (503, True)
+    assert "nothing here" not in text
+
+
+@pytest.mark.parametrize("pages", [(["acme"], {"globex": "node-2/7"})], indirect=True)
+@pytest.mark.parametrize(
+    "path", ["jobs/globex/import/synthetic", "jobs?tenant=globex", "jobs?tenant=acme&tenant=globex"]
+)
+async def test_api_does_not_say_that_another_replica_s_jobs_are_none(pages: str, path: str) -> None:
+    """Whoever asks through a load balancer is told to try again, over a connection that may lead elsewhere."""
+    async with aiohttp.ClientSession() as http, http.get(f"{pages}api/v1/{path}") as response:
+        told = response.headers
+        assert (response.status, told["Retry-After"], told["Connection"]) == (503, "5", "close")
+        error = "another replica (node-2/7) watches tenant globex now; ask that one, or try again"
+        assert await response.json() == {"error": error}
+
+
+@pytest.mark.parametrize("pages", [(["acme"], {"globex": "node-2/7"})], indirect=True)
+async def test_api_knows_the_names_of_tenants_that_are_watched_elsewhere(pages: str) -> None:
+    assert await read(f"{pages}api/v1/jobs?tenant=acme") == (200, '{"jobs":[]}')
+    status, text = await read(f"{pages}api/v1/jobs?tenant=globx")
+    assert (status, "globex" in text) == (400, True)

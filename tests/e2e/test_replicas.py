@@ -1,5 +1,6 @@
 """Three daemons that share a real PostgreSQL, and what can happen to them; benchmarks/replicas.py goes on longer."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,3 +101,30 @@ async def test_a_database_that_is_away_at_the_start_is_waited_for(server: Server
 
             await eventually(ready, "ready", within_s=30.0)
         await eventually(lambda: watchers(run), "the tenant is watched", within_s=30.0)
+
+
+async def test_a_database_that_goes_away_is_said_to_be(server: Server, tmp_path: Path) -> None:
+    """Once the lease is over nobody says that the tenant is not there, nor that the store works, until it does."""
+    async with replicas(tmp_path, server, count=1, tenants=1, jobs_each=0) as run, run.living():
+        (daemon,) = run.daemons
+        await run.start(daemon)
+        (tenant,) = await eventually(lambda: watchers(run), "the tenant is watched", within_s=30.0)
+        paths = (f"/probe?tenant={tenant}", f"/tenants/{tenant}", f"/api/v1/jobs?tenant={tenant}")
+        daemon.cable.cut()
+
+        async def over() -> bool:
+            return not await watchers(run)
+
+        await eventually(over, "the lease is over", within_s=30.0)
+        for _ in range(20):  # longer than the ledger lets what is to be written wait
+            assert "\nspexporter_store_up 0.0\n" in (await answer(f"{daemon.url}/metrics"))[1]
+            for path in paths:
+                status, text = await answer(daemon.url + path)
+                assert (status, "o replica watches" in text) == (503, True), text
+            await asyncio.sleep(0.4)
+        daemon.cable.mend()
+        await eventually(lambda: watchers(run), "the tenant is watched again", within_s=30.0)
+        page = (await answer(f"{daemon.url}/metrics"))[1]
+        assert "\nspexporter_store_up 1.0\n" in page
+        for path in paths:
+            assert (await answer(daemon.url + path))[0] == 200

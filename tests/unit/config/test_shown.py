@@ -93,3 +93,13 @@ def test_a_file_of_tenants_is_named_beside_its_tenants(tmp_path: Path) -> None:
     shown = show(read(tmp_path, main))
     assert f"# 1 of the tenants are from {other}\n" in shown
     assert [tenant["name"] for tenant in yaml.safe_load(shown)["tenants"]] == ["a", "b"]
+
+
+def test_database_is_shown_without_whoever_asks_it(tmp_path: Path) -> None:
+    """Its parameters may hold passwords, too."""
+    url = "postgresql://planted-user:planted-pass%40word@db.example:5433/spexporter?sslpassword=planted-password"
+    text = FULL.replace('url: "sqlite:////var/lib/x.db"', f'url: "{url}", lease: 20s, remember_counted: 500d')
+    shown = show(read(tmp_path, text))
+    store = {"url": "postgresql://db.example:5433/spexporter", "lease": "20s", "remember_counted": "500d"}
+    assert yaml.safe_load(shown)["store"] == store
+    assert not leaks(shown, PLANTED)

@@ -108,6 +108,16 @@ async def test_locked_by_another_program_for_a_while(store: SqliteBench) -> None
     await agrees(store)
 
 
+async def test_a_store_that_was_not_asked_is_not_said_to_work(store: SqliteBench) -> None:
+    """Whoever renews leases in the same database may know better; what is written tells."""
+    await store.move(WRITTEN_AFTER_S)
+    store.watch.up = False
+    await store.move(WRITTEN_AFTER_S)
+    assert store.watch.up is False
+    await go_on(store)
+    assert store.watch.up
+
+
 def delete(store: SqliteBench) -> None:
     store.path.unlink()
 

@@ -20,6 +20,7 @@ from tests.support.clock import START_WALL_S, FakeClock, settle
 from tests.unit.poller.test_poller import GROUP, HeldBy, Lost, Scripted, no_result
 
 KEY = JobKey("acme", Operation.EXPORT, "synthetic")
+OTHER = JobKey("acme", Operation.EXPORT, "synthetic-2")
 FINISHED = SeriesKey(counting.JOBS_FINISHED, ("export", "COMPLETE"))
 
 
@@ -50,16 +51,9 @@ class Pages:
         self._board.served({view.tenant: view.version}, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("ended_ago_s", "expected"),
-    [pytest.param(0.0, [None, 0.0, 1.0], id="new"), pytest.param(7200.0, [None, 1.0, 1.0], id="late")],
-)
-async def test_page_in_the_middle_of_a_first_write_shows_no_counter_that_may_change(
-    ended_ago_s: float, expected: list[float | None]
-) -> None:
-    """It would be the baseline: what is new must rise after it, and what is late must not."""
-    clock, board, ledger = FakeClock(), LatestViews(), SlowLedger()
-    ended_s = START_WALL_S - ended_ago_s
+async def begun(board: LatestViews, ledger: SlowLedger, key: JobKey, ended_ago_s: float = 0.0) -> TenantPolling:
+    """Begin to look after a tenant of one job, which has ended."""
+    clock, ended_s = FakeClock(), START_WALL_S - ended_ago_s
 
     async def ended(key: JobKey) -> Observation:
         return Observation(key, JobState.COMPLETE, "COMPLETE", START_WALL_S, ended_s - 1, completed_s=ended_s)
@@ -70,7 +64,20 @@ async def test_page_in_the_middle_of_a_first_write_shows_no_counter_that_may_cha
     )
     states = await ledger.restore([replace(Terms("acme"), count_new_within_s=3600.0)])
     await polling.restore(states["acme"])
-    await polling.watch((WatchedJob(KEY),), ())
+    await polling.watch((WatchedJob(key),), ())
+    return polling
+
+
+@pytest.mark.parametrize(
+    ("ended_ago_s", "expected"),
+    [pytest.param(0.0, [None, 0.0, 1.0], id="new"), pytest.param(7200.0, [None, 1.0, 1.0], id="late")],
+)
+async def test_page_in_the_middle_of_a_first_write_shows_no_counter_that_may_change(
+    ended_ago_s: float, expected: list[float | None]
+) -> None:
+    """It would be the baseline: what is new must rise after it, and what is late must not."""
+    board, ledger = LatestViews(), SlowLedger()
+    polling = await begun(board, ledger, KEY, ended_ago_s)
     pages = Pages(board)
     look = asyncio.create_task(polling.look(Target("acme", TargetKind.STATUS, KEY)))
     await settle()
@@ -83,3 +90,30 @@ async def test_page_in_the_middle_of_a_first_write_shows_no_counter_that_may_cha
     await polling.tend()
     pages.serve()
     assert pages.shown == expected
+
+
+async def test_page_that_began_before_its_tenant_left_and_came_back_shows_no_baseline() -> None:
+    """It ends when the tenant is here anew, and is of counters as they stood before: others may have counted since."""
+    board, ledger = LatestViews(), SlowLedger()
+    ledger.may_write.set()
+    polling, pages = await begun(board, ledger, KEY), Pages(board)
+    await polling.look(Target("acme", TargetKind.STATUS, KEY))
+    for _ in range(3):
+        polling.show()
+        pages.serve()
+        await polling.tend()
+    polling.show()
+    under_way = {view.tenant: view.version for view in board.begin_page()}
+    board.drop("acme")
+
+    polling = await begun(board, ledger, OTHER)
+    polling.show()
+    board.served(under_way, 0.0)
+    await polling.look(Target("acme", TargetKind.STATUS, OTHER))
+    await polling.tend()
+    polling.show()
+    pages.serve()
+    await polling.tend()
+    polling.show()
+    pages.serve()
+    assert pages.shown[-3:] == [1.0, 1.0, 2.0]

@@ -52,4 +52,4 @@ async def test_what_needs_attention_is_what_the_list_begins_with(
 def test_bad_files_are_worse_than_bad_jobs(jobs: int, problems: tuple[str, ...], level: str) -> None:
     """Jobs are what the exporter is there to tell of; a bad file makes it tell less."""
     config = ConfigRow(in_use_since=None, reloaded=None, problems=problems, bad_files=())
-    assert verdict([], config, Attention(jobs)).level == level
+    assert verdict([], config, Attention(jobs), {}).level == level
