@@ -120,13 +120,15 @@ class Replica:
         Raises:
             StoreError: the store did not answer; they last as long as before.
         """
-        sent_s = self._clock.monotonic()
+        asked, sent_s = self._id, self._clock.monotonic()
         try:
-            await self._table.beat(self._id)
+            await self._table.beat(asked)
         except Lapsed:
-            self.lapse()
+            if self._id == asked:
+                self.lapse()
             return
-        self._renewed(sent_s)
+        if self._id == asked and self.alive():  # an answer that comes later brings nothing back: looks have ended
+            self._renewed(sent_s)
 
     def _renewed(self, sent_s: float) -> None:
         self.renewed_s = sent_s

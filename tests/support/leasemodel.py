@@ -25,7 +25,7 @@ class Rules:
     fence: bool = True  # a write by another owner or fence is refused
     own_clock: bool = True  # a replica believes in its lease no longer than by its own clock
     server_clock: bool = True  # whose time is over by the server's clock loses its groups
-    no_return: bool = True  # whose time is over cannot renew
+    no_return: bool = True  # whose time is over, by either clock, cannot renew
 
 
 @dataclass

@@ -43,7 +43,7 @@ FIRST_END_S = 20.0  # everything is there by then
 LATE_S = 0.25  # a request is seen when the simulator comes to it, which is busy with all tenants
 _ABOUT_RESULTS = {"errors": "SPConfigImportErrors", "warnings": "SPConfigImportWarnings"}
 _ABOUT_ENDS = {"FAILED": "SPConfigJobFailed", "CANCELLED": "SPConfigJobCancelled"}
-BAD_NEWS = re.compile(r"^.*(?:level=critical|Traceback|_crashed).*$", re.MULTILINE)
+BAD_NEWS = re.compile(r"level=critical|Traceback|_crashed")
 AUDIT = (
     "CREATE TABLE audit (number SERIAL, at DOUBLE PRECISION, client_group TEXT, owner TEXT)",
     """CREATE FUNCTION note() RETURNS trigger AS $$ BEGIN
@@ -116,6 +116,10 @@ async def _pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> Non
             into.write(chunk)
             await into.drain()
     into.close()
+
+
+def _line_at(text: str, position: int) -> str:
+    return text[text.rfind("\n", 0, position) + 1 :].partition("\n")[0]
 
 
 def counters(text: str) -> dict[str, float]:
@@ -407,7 +411,8 @@ class Replicas:
 
     def _read(self, daemon: Daemon) -> None:
         assert daemon.program is not None
-        self.bad_news += BAD_NEWS.findall(daemon.program.printed())
+        printed = daemon.program.printed()
+        self.bad_news += [_line_at(printed, found.start()) for found in BAD_NEWS.finditer(printed)]
 
     async def pages(self) -> dict[str, float]:
         """Return the sum over all daemons of every counter now."""
@@ -434,12 +439,13 @@ class Replicas:
 
     async def findings(self, seen: Prometheus, began_s: float) -> Findings:
         """Hold what was shown, asked and held against the records."""
-        for daemon in self.daemons:
-            self._read(daemon)
         # First: while the rest is worked out, nothing goes through the cables, and leases may end.
         shown, true = await self.pages(), self.truth()
+        requests = tuple(self.asked)
         held = await self._held()
-        stragglers = [late_s for asked in self.asked if (late_s := self._late_s(asked, held)) > LATE_S]
+        for daemon in self.daemons:
+            self._read(daemon)
+        stragglers = [late_s for asked in requests if (late_s := self._late_s(asked, held)) > LATE_S]
         clients = self.simulator.busiest_windows().values()
         exchanges = [exchange for found in self.simulator.record.exchanges.values() for exchange in found]
         # The last thing of all: it takes so long that leases end, and the simulator notes requests late.
@@ -448,7 +454,7 @@ class Replicas:
             took_s=time.monotonic() - began_s,
             tenants=len(self._plans),
             jobs=sum(len(list(self.simulator.jobs(plan.name))) for plan in self._plans),
-            requests=len(self.asked),
+            requests=len(requests),
             events=self.events,
             differences=list(differing(true, shown)),
             busiest=max((most for versions in clients for most in versions.values()), default=0),
