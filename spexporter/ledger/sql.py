@@ -5,7 +5,7 @@ be written is written when it is back. Pages show a counter's new value only onc
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class SqlLedger:
         self._dirty: set[str] = set()
         self._urgent: set[str] = set()
         self._held: dict[str, tuple[Group, int]] = {}  # by tenant, under which fence it was read
-        self._groups: dict[Group, int] = {}
+        self._groups: dict[Group, int] = {}  # under which fence their windows are in use
         self._turn = asyncio.Lock()
         self._lookups = 0
         self._wanted = asyncio.Event()
@@ -185,7 +185,7 @@ class SqlLedger:
             return
         try:
             async with self._turn:
-                holds = {group: self._groups.get(group, 0) for group in windows}
+                holds = {group: self._groups.pop(group, 0) for group in windows}
                 await self._database.put_windows(windows, now_s, holds)
         except LeaseLost:
             return  # the next process has taken them as spent
@@ -217,7 +217,7 @@ class SqlLedger:
     async def _round(self) -> None:
         waiting, self._waiting = self._waiting, []
         try:
-            await self._write_ours()
+            await self._as_far_as_ours(self._write)
             await self._tidy()
         except StoreReplaced as error:
             self._failed("write", error)
@@ -231,13 +231,15 @@ class SqlLedger:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    async def _write_ours(self) -> None:
-        """Write what has changed, and drop what turns out to be another process's."""
+    async def _as_far_as_ours(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Do `write`, and drop what turns out to be another process's."""
         while True:
             try:
-                return await self._write()
+                await write()
             except LeaseLost as lost:
                 self._lose(lost)
+            else:
+                return
 
     async def _write(self) -> None:
         """Write what has changed. Others run meanwhile: what they change then is written in the next round."""
@@ -279,27 +281,37 @@ class SqlLedger:
     def _lose(self, lost: LeaseLost) -> None:
         """Forget what is another process's now; all else is to be written again."""
         tenants = [tenant for tenant, (group, _) in self._held.items() if group in lost.groups]
-        log.warning("lease_lost", tenants=sorted(tenants))
+        if tenants:
+            log.warning("lease_lost", tenants=sorted(tenants))
         for tenant in tenants:
             self._drop(tenant)
+        for group in lost.groups:
+            self._groups.pop(group, None)
 
     async def _write_anew(self) -> None:
         """Make whatever file is there now, or a new one, hold what memory holds."""
         try:
             await self._database.prepare()
-            await self._database.take_windows(self._clock.wall(), self._groups)  # they are in use
+            await self._as_far_as_ours(self._take_windows)
             for tenant, book in self._books.items():
                 book.rewrite()
                 self._dirty.add(tenant)
-            await self._write_ours()
+            await self._as_far_as_ours(self._write)
         except StoreError as error:
             self._failed("write", error)
+
+    async def _take_windows(self) -> None:
+        """Say again that the windows of our groups are in use."""
+        await self._database.take_windows(self._clock.wall(), self._groups)
 
     async def _tidy(self) -> None:
         if self._clock.monotonic() >= self._prune_at_s:
             self._prune_at_s = self._clock.monotonic() + _PRUNE_EVERY_S
-            holds = self._holds(self._books)
-            await self._database.prune(list(self._books), self._clock.wall(), self._remember_s, holds)
+            await self._as_far_as_ours(self._prune)
+
+    async def _prune(self) -> None:
+        holds = self._holds(self._books)
+        await self._database.prune(list(self._books), self._clock.wall(), self._remember_s, holds)
 
     async def _stored_state(self, tenant: str) -> TenantState:
         """Return a state that is stored: pages will show it, with all that others have changed meanwhile."""

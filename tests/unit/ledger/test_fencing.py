@@ -113,18 +113,36 @@ async def test_what_is_known_under_one_fence_is_not_written_under_another(bench:
     assert durable((await bench.on_disk(TERMS))["acme"]) == durable(before)
 
 
-async def test_a_server_that_has_gone_back_is_told_again_what_it_has_forgotten(bench: PostgresBench) -> None:
-    """A standby that knew less may take over: its marks are older than those that this process has left."""
+@pytest.mark.parametrize("lost", [False, True], ids=["nothing-lost", "a-group-lost"])
+async def test_a_server_that_has_gone_back_is_told_again_what_it_has_forgotten(
+    bench: PostgresBench, *, lost: bool
+) -> None:
+    """A standby that knew less may take over: its marks are older than those that this process has left.
+
+    A group that is another's meanwhile does not keep the others from being told.
+    """
+    await bench.ledger.open_windows({GROUP: 0}, NOW_S)
     await bench.tamper("UPDATE leases SET generation = generation - 1")
     await bench.tamper("DELETE FROM jobs")
+    if lost:
+        await bench.tamper(f"UPDATE leases SET owner = 'other', fence = 7 WHERE client_group = '{GROUP}'")  # noqa: S608 - its own
     with pytest.raises(StoreReplaced):
-        await bench.flaky.write(ROWS, NOW_S, HELD)
+        await bench.flaky.write(ROWS, NOW_S, {Group(""): 0})
     running = Change(observations=(seen(IMPORT, JobState.IN_PROGRESS, NOW_S),), answered_s=NOW_S)
     state = await bench.apply(running)
     await bench.move(WRITTEN_AFTER_S)
     await bench.move(WRITTEN_AFTER_S)
     assert bench.watch.up
     assert durable((await bench.on_disk(TERMS))["acme"]) == durable(state)
+
+
+async def test_what_is_forgotten_leaves_out_a_group_that_is_lost(bench: PostgresBench) -> None:
+    """That another replica has it is no failure of the store."""
+    await bench.tamper("UPDATE leases SET owner = 'other', fence = 7")
+    with capture_logs() as logs:
+        await bench.move(3700.0)
+    assert [line["event"] for line in logs] == ["lease_lost"]
+    assert (bench.watch.up, bench.watch.failures.total()) == (True, 0)
 
 
 async def test_windows_are_kept_by_the_servers_time(pg_server: Server, tmp_path: Path) -> None:
