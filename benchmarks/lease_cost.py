@@ -24,6 +24,7 @@ from spexporter.domain.job import JobKey, JobState, Observation, Operation, Watc
 from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Change, Group, Terms
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
+from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.leases import LeaseTable
 from spexporter.ledger.postgres import PostgresDatabase, PostgresServer
 from spexporter.ledger.replica import Replica
@@ -107,9 +108,11 @@ class Member:
         server = PostgresServer(url, "postgresql://bench", 5.0)
         self.database, self.table = PostgresDatabase(server), LeaseTable(server, LEASE_S)
         telemetry = Telemetry(OWN_FAMILIES)
-        self.ledger = SqlLedger(self.database, remember_s=1e9, clock=CLOCK, watch=telemetry)
+        health = StoreHealth(telemetry, CLOCK)
+        self.ledger = SqlLedger(self.database, remember_s=1e9, clock=CLOCK, health=health)
         self.fleet = Fleet(self.ledger, tenants)
-        self.replica = Replica(self.database, self.table, name=f"r{number}", lease_s=LEASE_S, clock=CLOCK)
+        name = f"r{number}"
+        self.replica = Replica(self.database, self.table, health=health, name=name, lease_s=LEASE_S, clock=CLOCK)
         self.fleet.replica = self.replica
         fleet = cast("Any", self.fleet)
         self.share = Share(self.replica, fleet, fleet, telemetry=telemetry, liveness=Liveness((), None), clock=CLOCK)

@@ -91,7 +91,11 @@ class Fleet:
             StoreError: what is known of a new tenant cannot be read; the fleet is as before.
         """
         async with self.desk.turns.of_all():
+            before = list(self._tenants)
             difference = await self._take_over(config)
+            for name in before:
+                if name in self._tenants and name not in difference.changed:
+                    self._poller_of(name).reloaded(name)
         self._config = config
         self._groups = {tenant.name: group_of(tenant) for tenant in config.tenants}
         return difference
@@ -160,11 +164,8 @@ class Fleet:
         for name, tenant in wanted.items():
             self._tenants[name] = tenant
             await self.desk.name(Source.CONFIG, name, configured_jobs(tenant))
-        for name, tenant in wanted.items():
-            if name in states:
-                await self.desk.watch_backups(tenant)
-            else:
-                self._poller_of(name).reloaded(name)
+        for name in states:
+            await self.desk.watch_backups(wanted[name])
         await self._end_idle_groups()
         self._shared.telemetry.lease_tenants(len(self._tenants))
         return Difference(added, removed, changed)
@@ -379,8 +380,9 @@ class Fleet:
                 await asyncio.wait([task])
             self._shared.liveness.gone(group)
             await self._leave_windows([group])
-            self._lease.bequeath(group, self._left.pop(group, ()))
+            self._lease.bequeath(group, self._left.get(group, ()))
             del self._gates[group]
+        self._left.clear()
 
     async def _leave_windows(self, groups: Iterable[Group]) -> None:
         windows = {group: self._gates[group].export() for group in groups if self._lease.held(group) is not None}

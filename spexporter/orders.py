@@ -5,6 +5,7 @@ import structlog
 from spexporter.clock import Clock
 from spexporter.domain.errors import (
     NamedElsewhere,
+    StoreError,
     TenantElsewhere,
     TooManyJobs,
     UnknownJob,
@@ -71,14 +72,16 @@ def _understood(answer: str) -> str:
 async def carry_out(book: OrderBook, fleet: Fleet) -> None:
     """Do what other replicas were asked for about the tenants that run here.
 
+    What is not done now, because the tenant has left meanwhile or something of it cannot be read, is done later.
+
     Raises:
-        StoreError: the store does not answer; what is not done is done later.
+        StoreError: the store does not answer.
     """
     for order in await book.open(list(fleet.tenants)):
         try:
             answer = await _done(order, fleet.desk)
-        except TenantElsewhere:
-            continue  # it has left meanwhile: the next one does it
+        except (TenantElsewhere, StoreError):
+            continue
         except WatchError as error:
             answer = f"{type(error).__name__}: {error}"
             log.warning("order_refused", tenant=order.key.tenant, job_id=order.key.job_id, error=str(error))

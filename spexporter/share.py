@@ -9,10 +9,11 @@ import structlog
 from spexporter.clock import Clock
 from spexporter.domain.errors import StoreError
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Group, StoreWatch
+from spexporter.domain.ports import Group
 from spexporter.domain.sharing import dealt, surplus
 from spexporter.files import Files
 from spexporter.fleet import Fleet
+from spexporter.ledger.health import Use
 from spexporter.orders import carry_out
 from spexporter.telemetry import Telemetry
 
@@ -23,6 +24,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LOOK_EVERY_S = 0.5
 _GROUPS_AT_A_TIME = 100  # so that the first ones need not wait until the last ones are read
+_UNREADABLE_S = 60.0  # until a group is tried again of which something cannot be read
+_STRANGE_LEASES = 60  # for so long what others leave to us is no surplus: they do not know it, and it would come back
 _SAID_AGAIN = 0.1  # costs are told when they have changed by this part
 
 
@@ -40,16 +43,18 @@ class Share:
         self._fleet = fleet
         self._files = files
         self._telemetry = telemetry
-        self._watch: StoreWatch = telemetry
+        self._renewal, self._sharing = Use(replica.health), Use(replica.health)
         self._liveness = liveness
         self._clock = clock
         self._wake = asyncio.Event()
         self._named: frozenset[Group] = frozenset()
         self._told: dict[Group, float] = {}
         self._balance_at_s = 0.0
-        self._said: set[str] = set()
         self._ended = False
         self._behind = False
+        self._at_a_time = _GROUPS_AT_A_TIME
+        self._unreadable: dict[Group, float] = {}  # until when (monotonic seconds)
+        self._left_to_us: dict[Group, float] = {}
         self.owners: Mapping[Group, str] = {}
 
     async def run(self) -> None:
@@ -69,9 +74,9 @@ class Share:
                 continue
             try:
                 await self._replica.beat()
-                self._works()
+                self._renewal.works()
             except StoreError as error:
-                self._fails("write", error)
+                self._renewal.failed("write", error)
             if not self._replica.alive():
                 self._wake.set()
 
@@ -94,9 +99,9 @@ class Share:
             more = False
             try:
                 more = await self._round()
-                self._works()
+                self._sharing.works()
             except StoreError as error:
-                self._fails("read", error)
+                self._sharing.failed("read", error)
             if not more:
                 await self._clock.wait(self._wake, self._clock.monotonic() + _LOOK_EVERY_S)
             self._wake.clear()
@@ -115,14 +120,14 @@ class Share:
             await replica.name_groups(configured - self._named)
             self._named = configured
         if self._behind:
-            await self._regroup()
+            await self._catch_up()
         seen = await replica.look()
         more = await self._take(seen.free & configured)
         if seen.orders and replica.orders:
             await carry_out(replica.orders, self._fleet)
         self._liveness.opened(self._fleet.tenants, self._clock.monotonic())
         if not more and self._clock.monotonic() >= self._balance_at_s:
-            more = await self._balance(configured)
+            await self._balance(configured)
         return more
 
     async def _begin_anew(self) -> None:
@@ -139,8 +144,28 @@ class Share:
         await self._files.regroup(leaving)
         self._behind = False
 
+    async def _catch_up(self) -> None:
+        """Do what the last round could not; what cannot be read now is let go of, so that others are watched.
+
+        Raises:
+            StoreError: the store does not answer, or something of a group cannot be read.
+        """
+        try:
+            await self._regroup()
+        except StoreError:
+            await self._replica.reconcile()
+            if unread := self._replica.groups - self._fleet.costs().keys():
+                await self._replica.hand_over(unread)
+                if len(unread) == 1:
+                    self._unreadable |= dict.fromkeys(unread, self._clock.monotonic() + _UNREADABLE_S)
+                self._at_a_time = max(1, len(unread) // 2)
+            raise
+
     async def _take(self, free: Collection[Group]) -> bool:
         """Take our part of the groups that are nobody's."""
+        now_s = self._clock.monotonic()
+        self._unreadable = {group: until_s for group, until_s in self._unreadable.items() if until_s > now_s}
+        free = [group for group in free if group not in self._unreadable]
         if not free:
             return False
         found = await self._replica.free(free)
@@ -148,15 +173,18 @@ class Share:
         mine = dealt(loads, {group: each.cost for group, each in found.items()}, self._replica.id)
         # What nobody takes, because its configuration does not name it, or it cannot, is anybody's.
         left = [group for group, each in found.items() if each.long and group not in mine]
-        some = [*mine, *left][:_GROUPS_AT_A_TIME]
+        some = [*mine, *left][: self._at_a_time]
         if not some:
             return False
         await self._replica.take(some)
         await self._regroup()
+        self._at_a_time = min(2 * self._at_a_time, _GROUPS_AT_A_TIME)
+        strange_s = now_s + _STRANGE_LEASES * self._replica.lease_s
+        self._left_to_us |= {group: strange_s for group in some if group in left}
         return len(mine) > len(some)
 
-    async def _balance(self, configured: Collection[Group]) -> bool:
-        """Let go of what is more than our part, or not configured any more."""
+    async def _balance(self, configured: Collection[Group]) -> None:
+        """Let go of what is more than our part, or not configured any more; then others must have time to take it."""
         self._balance_at_s = self._clock.monotonic() + self._replica.lease_s / 3
         if await self._replica.reconcile():
             await self._regroup()
@@ -166,15 +194,16 @@ class Share:
         self._telemetry.replicas(len(found))
         self.owners = await self._replica.owners()
         strange = [group for group in costs if group not in configured]
+        now_s = self._clock.monotonic()
+        self._left_to_us = {group: until_s for group, until_s in self._left_to_us.items() if until_s > now_s}
+        common = {group: cost for group, cost in costs.items() if group not in self._left_to_us}
         loads = {replica: load.cost for replica, load in found.items()}
-        let_go = [*strange, *surplus(loads, costs, self._replica.id)][:_GROUPS_AT_A_TIME]
-        if not let_go:
-            return False
-        await self._regroup(let_go)
-        await self._replica.hand_over(let_go)
-        log.info("groups_handed_over", groups=len(let_go))
-        self._balance_at_s = 0.0
-        return True
+        let_go = [*strange, *surplus(loads, common, self._replica.id)]
+        for first in range(0, len(let_go), _GROUPS_AT_A_TIME):
+            some = let_go[first : first + _GROUPS_AT_A_TIME]
+            await self._regroup(some)
+            await self._replica.hand_over(some)
+            log.info("groups_handed_over", groups=len(some))
 
     def elsewhere(self) -> Mapping[str, str]:
         """Return who watches the tenants that this replica does not, as was seen at last; nobody is an empty name."""
@@ -195,16 +224,3 @@ class Share:
     def _differs(self, group: Group, cost: float) -> bool:
         told = self._told.get(group)
         return told is None or abs(cost - told) > _SAID_AGAIN * told
-
-    def _fails(self, op: str, error: StoreError) -> None:
-        self._watch.store_failed(op)
-        self._watch.store_up(up=False)
-        if error.message not in self._said:
-            self._said.add(error.message)
-            log.error("store_failed", error=error.message, cure=error.cure)
-
-    def _works(self) -> None:
-        if self._said:
-            self._said.clear()
-            self._watch.store_up(up=True)
-            log.info("store_recovered")

@@ -61,7 +61,7 @@ class Database:
                 known = f"schema {version}, known up to {VERSION}"
                 raise StoreError(
                     f"store {self._backend.name} was written by a newer spexporter ({known})",
-                    cure="run that version again, or let store.url name another file",
+                    cure="run that version again, or let store.url name another store",
                 )
             for statements in MIGRATIONS[version:]:
                 for statement in statements:
@@ -84,8 +84,8 @@ class Database:
 
     async def verify(self) -> None:
         """Find out whether the store is still the one that was opened."""
-        async with self._writing({}):
-            pass
+        async with self._writing({}) as connection:
+            await connection.execute(text("SELECT 1"))  # a transaction begins with its first statement
 
     async def load(self, names: Collection[str], now_s: float, holds: Holds) -> dict[str, Rows]:
         """Return what is stored of tenants and to be held in memory: counters, facts and watched jobs."""

@@ -28,8 +28,8 @@ _BEAT = text("""
     WHERE id = :id AND expires_at > clock_timestamp()
 """)
 _NAME = text("""
-    INSERT INTO leases (client_group, fence, generation, cost)
-    SELECT client_group, 0, 0, 1 FROM unnest(CAST(:groups AS text[])) AS ours(client_group)
+    INSERT INTO leases (client_group, fence, generation, cost, freed_at)
+    SELECT client_group, 0, 0, 1, clock_timestamp() FROM unnest(CAST(:groups AS text[])) AS ours(client_group)
     ON CONFLICT DO NOTHING
 """)
 _LOOK = text("""
@@ -42,7 +42,7 @@ _LOADS = text("""
     FROM replicas LEFT JOIN leases ON owner = id GROUP BY id, name
 """)
 _FREE = text("""
-    SELECT client_group, cost, coalesce(clock_timestamp() - freed_at > make_interval(secs => :lease_s), false) AS long
+    SELECT client_group, cost, coalesce(clock_timestamp() - freed_at > make_interval(secs => :lease_s), true) AS long
     FROM leases WHERE owner IS NULL AND client_group = ANY(:groups)
 """)
 _CLAIM = text("""
@@ -69,7 +69,6 @@ _WEIGH = text("""
         )
 """)
 _OWNERS = text("SELECT client_group, name FROM leases JOIN replicas ON owner = id")
-_FORGET = text("DELETE FROM leases WHERE owner IS NULL AND freed_at < clock_timestamp() - interval '1 day'")
 
 
 class Lapsed(Exception):
@@ -121,7 +120,6 @@ class LeaseTable:
         async with self._server.transaction(self._engine) as connection:
             await connection.execute(_BURY, {"former": former})
             await connection.execute(_JOIN, {"id": replica, "name": name, "lease_s": self._lease_s})
-            await connection.execute(_FORGET)
 
     async def beat(self, replica: str) -> None:
         """Renew all leases of `replica`.

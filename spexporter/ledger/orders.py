@@ -1,9 +1,10 @@
 """Orders of one replica to another, in PostgreSQL: jobs to be watched, or to be let go."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from spexporter.domain.job import JobKey, Operation, WatchedJob
 from spexporter.domain.ports import Order
@@ -14,7 +15,14 @@ _PLACE = text(
 )
 _OPEN = text("SELECT * FROM orders WHERE answer IS NULL AND tenant = ANY(:tenants) ORDER BY number LIMIT 100")
 _SETTLE = text("UPDATE orders SET answer = :answer WHERE number = :number")
-_FORGET = text("DELETE FROM orders WHERE answer IS NOT NULL AND made_at < clock_timestamp() - interval '1 minute'")
+# Nobody waits for an answer for so long; what nobody has done in a day is about a tenant that nobody has any more.
+_FORGET = text("""
+    DELETE FROM orders WHERE made_at < clock_timestamp() - interval '1 day'
+        OR answer IS NOT NULL AND made_at < clock_timestamp() - interval '1 minute'
+""")
+_UNREADABLE = (
+    "TenantElsewhere: whoever watches the tenant runs another version, which cannot read this; run one version"
+)
 _job = msgspec.json.Decoder(WatchedJob)
 
 
@@ -47,16 +55,21 @@ class OrderTable:
         async with self._server.transaction(self._engine) as connection:
             await connection.execute(_FORGET)
             found = (await connection.execute(_OPEN, {"tenants": list(tenants)})).all()
-        return [
-            Order(
-                row.number,
-                JobKey(row.tenant, Operation(row.operation), row.job_id),
-                _job.decode(row.job) if row.job else None,
-            )
-            for row in found
-        ]
+            orders = {row.number: _read(row) for row in found}
+            for number in [number for number, order in orders.items() if order is None]:
+                await connection.execute(_SETTLE, {"number": number, "answer": _UNREADABLE})
+        return [order for order in orders.values() if order]
 
     async def settle(self, number: int, answer: str) -> None:
         """See `OrderBook.settle`."""
         async with self._server.transaction(self._engine) as connection:
             await connection.execute(_SETTLE, {"number": number, "answer": answer})
+
+
+def _read(row: Row[Any]) -> Order | None:
+    """Return an order, None where another version has written what this one does not know."""
+    try:
+        key = JobKey(row.tenant, Operation(row.operation), row.job_id)
+        return Order(row.number, key, _job.decode(row.job) if row.job else None)
+    except (ValueError, msgspec.DecodeError):
+        return None

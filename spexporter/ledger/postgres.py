@@ -1,7 +1,7 @@
 """PostgreSQL as the store of several replicas: how it is reached, fenced, and what its errors mean to an operator."""
 
 import math
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -216,6 +216,11 @@ class PostgresDatabase(Database):
                 f"store {self._backend.name} has gone back to an earlier state",
                 cure="none needed if store_recovered follows: what it has forgotten is written anew",
             )
+
+    def begin(self, groups: Iterable[Group]) -> None:
+        """Take note that `groups` are claimed anew: what was marked in them before is of another time."""
+        for group in groups:
+            self._generations.pop(group, None)
 
     def _marked(self) -> None:
         self._generations |= self._marks

@@ -10,7 +10,8 @@ import structlog
 from spexporter.clock import Clock
 from spexporter.domain.ports import NOTHING, Group, Inheritance, OrderBook, Queued
 from spexporter.domain.sharing import Load
-from spexporter.ledger.leases import Free, Lapsed, LeaseTable, Seen
+from spexporter.ledger.health import StoreHealth
+from spexporter.ledger.leases import Claimed, Free, Lapsed, LeaseTable, Seen
 from spexporter.ledger.postgres import PostgresDatabase
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -44,12 +45,14 @@ class Replica:
         database: PostgresDatabase,
         table: LeaseTable,
         *,
+        health: StoreHealth,
         orders: OrderBook | None = None,
         name: str,
         lease_s: float,
         clock: Clock,
     ) -> None:
         self.name = name
+        self.health = health
         self.orders = orders
         self.lease_s = lease_s
         self._database = database
@@ -173,11 +176,20 @@ class Replica:
         if not self.alive():  # meanwhile
             return
         self._renewed(sent_s)
+        answered_s = self._clock.monotonic()
+        self._database.begin(claimed)
         for group, claim in claimed.items():
-            since_s = sent_s - claim.free_for_s
-            queued = _queued.decode(claim.schedule) if claim.schedule else ()
-            halved_s = since_s - self.lease_s * (1 - _WHOLE_LIMIT) + _MARGIN_S
-            self._tenures[group] = _Tenure(claim.fence, Inheritance(since_s, halved_s, queued))
+            # The server has reckoned before its answer came: nobody has asked since then at the latest.
+            self._tenures[group] = _Tenure(claim.fence, self._inheritance(claim, answered_s - claim.free_for_s))
+
+    def _inheritance(self, claim: Claimed, since_s: float) -> Inheritance:
+        """Say what the last owner has left; only one whose lease ran out has halved its rate limit before."""
+        if claim.schedule is None:
+            return Inheritance(since_s, since_s - self.lease_s * (1 - _WHOLE_LIMIT) + _MARGIN_S)
+        try:
+            return Inheritance(since_s, queued=_queued.decode(claim.schedule))
+        except msgspec.DecodeError:  # of another version: then all is asked at first
+            return Inheritance(since_s)
 
     async def reconcile(self) -> bool:
         """Hold what we believe against the store, and tell whether something was not ours.

@@ -9,6 +9,7 @@ from spexporter.clock import Clock
 from spexporter.config.urls import server_place
 from spexporter.domain.errors import StoreError
 from spexporter.domain.ports import StoreWatch
+from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.leases import LeaseTable
 from spexporter.ledger.orders import OrderTable
 from spexporter.ledger.postgres import PostgresDatabase, PostgresServer
@@ -29,9 +30,10 @@ async def opened(
     server = PostgresServer(url, server_place(url), min(_LONGEST_PATIENCE_S, lease_s / 3))
     database, table, orders = PostgresDatabase(server), LeaseTable(server, lease_s), OrderTable(server)
     name = f"{socket.gethostname()}/{os.getpid()}"
-    replica = Replica(database, table, orders=orders, name=name, lease_s=lease_s, clock=clock)
+    health = StoreHealth(watch, clock)
+    replica = Replica(database, table, health=health, orders=orders, name=name, lease_s=lease_s, clock=clock)
     try:
-        async with keeping(SqlLedger(database, remember_s=remember_s, clock=clock, watch=watch)) as ledger:
+        async with keeping(SqlLedger(database, remember_s=remember_s, clock=clock, health=health)) as ledger:
             yield ledger, replica
         with suppress(StoreError):  # then its leases end by themselves
             await replica.leave()

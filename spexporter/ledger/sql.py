@@ -21,6 +21,7 @@ from spexporter.domain.view import TenantState
 from spexporter.ledger.backend import Holds, LeaseLost, StoreReplaced
 from spexporter.ledger.book import Book, Remembered, Rows
 from spexporter.ledger.database import Database
+from spexporter.ledger.health import StoreHealth, Use
 from spexporter.ledger.lockfile import sole_owner
 from spexporter.ledger.sqlite import SqliteFile
 
@@ -42,7 +43,9 @@ async def opened(path: Path, *, remember_s: float, clock: Clock, watch: StoreWat
     with sole_owner(file.path) as lock:
         database = Database(file, lock)
         await database.prepare()
-        async with keeping(SqlLedger(database, remember_s=remember_s, clock=clock, watch=watch)) as ledger:
+        async with keeping(
+            SqlLedger(database, remember_s=remember_s, clock=clock, health=StoreHealth(watch, clock))
+        ) as ledger:
             yield ledger
 
 
@@ -64,11 +67,11 @@ class SqlLedger:
     is written, under the fence of its `Terms`; where the store says that its group is another process's, it is dropped.
     """
 
-    def __init__(self, database: Database, *, remember_s: float, clock: Clock, watch: StoreWatch) -> None:
+    def __init__(self, database: Database, *, remember_s: float, clock: Clock, health: StoreHealth) -> None:
         self._database = database
         self._remember_s = remember_s
         self._clock = clock
-        self._watch = watch
+        self._use = Use(health)
         self._books: dict[str, Book] = {}
         self._dirty: set[str] = set()
         self._urgent: set[str] = set()
@@ -78,11 +81,8 @@ class SqlLedger:
         self._lookups = 0
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
-        self._failing_since_s: float | None = None
-        self._said: set[str] = set()
         self._prune_at_s = clock.monotonic() + _PRUNE_EVERY_S
         self._closed = False
-        watch.store_up(up=True)
 
     @property
     def busy(self) -> bool:
@@ -116,7 +116,7 @@ class SqlLedger:
 
     async def release(self, tenant: str) -> None:
         """See `Ledger.release`."""
-        while tenant in self._dirty and self._failing_since_s is None:
+        while tenant in self._dirty and not self._use.failing:
             await self._written()
         async with self._turn:  # it may just be written, and be to write again if that fails
             if tenant not in self._dirty:
@@ -156,7 +156,7 @@ class SqlLedger:
         """See `Ledger.publish`."""
         self._check(tenant, fence)
         book = self._books[tenant]
-        if self._failing_since_s is None:
+        if not self._use.failing:
             book.publish(upto)
             self._dirty.add(tenant)
             self._urgent.add(tenant)
@@ -181,7 +181,7 @@ class SqlLedger:
 
     async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
         """See `Ledger.close_windows`; a store that fails is not waited for, the next process will be careful."""
-        if self._failing_since_s is not None:
+        if self._use.failing:
             return
         try:
             async with self._turn:
@@ -190,7 +190,7 @@ class SqlLedger:
         except LeaseLost:
             return  # the next process has taken them as spent
         except StoreError as error:
-            self._failed("write", error)
+            self._use.failed("write", error)
 
     async def keep(self) -> None:
         """Write what is to be written until `close`; this is where failures of the store end."""
@@ -220,10 +220,10 @@ class SqlLedger:
             await self._as_far_as_ours(self._write)
             await self._tidy()
         except StoreReplaced as error:
-            self._failed("write", error)
+            self._use.failed("write", error)
             await self._write_anew()
         except StoreError as error:
-            self._failed("write", error)
+            self._use.failed("write", error)
         except Exception:  # a bug here must not leave everybody waiting
             log.exception("store_crashed")
         finally:
@@ -248,10 +248,9 @@ class SqlLedger:
         try:
             await self._take(dirty, taken)
             ours = {tenant: rows for tenant, (book, rows) in taken.items() if self._books.get(tenant) is book}
-            asked = bool(ours) or self._failing_since_s is not None or self._database.touched()
             if ours:
                 await self._database.write(ours, self._clock.wall(), self._holds(ours))
-            elif asked:
+            elif self._use.failing or self._database.touched():
                 await self._database.verify()
         except BaseException:
             self._dirty.update(dirty & self._books.keys())
@@ -263,8 +262,7 @@ class SqlLedger:
             book.written(rows, forget=not self._lookups)
             await pace.did(_UNITS_A_BOOK)
         self._urgent &= self._dirty
-        if asked:
-            self._works()
+        self._use.works()
 
     async def _take(self, dirty: Iterable[str], taken: dict[str, tuple[Book, Rows]]) -> None:
         """Put into `taken` what is to be written of each tenant."""
@@ -298,7 +296,7 @@ class SqlLedger:
                 self._dirty.add(tenant)
             await self._as_far_as_ours(self._write)
         except StoreError as error:
-            self._failed("write", error)
+            self._use.failed("write", error)
 
     async def _take_windows(self) -> None:
         """Say again that the windows of our groups are in use."""
@@ -316,13 +314,13 @@ class SqlLedger:
     async def _stored_state(self, tenant: str) -> TenantState:
         """Return a state that is stored: pages will show it, with all that others have changed meanwhile."""
         book = self._books[tenant]
-        while tenant in self._urgent and self._failing_since_s is None:
+        while tenant in self._urgent and not self._use.failing:
             await self._written()
         return book.state()
 
     async def _written(self) -> None:
         """Wait until what has changed is stored; not while the store fails."""
-        if self._failing_since_s is None:
+        if not self._use.failing:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             self._wanted.set()
@@ -340,22 +338,5 @@ class SqlLedger:
             try:
                 yield
             except StoreError as error:
-                self._failed("read", error)
+                self._use.failed("read", error)
                 raise
-
-    def _failed(self, op: str, error: StoreError) -> None:
-        self._watch.store_failed(op)
-        self._watch.store_up(up=False)
-        if self._failing_since_s is None:
-            self._failing_since_s = self._clock.monotonic()
-        if error.message not in self._said:  # each way to fail once, until it works again
-            self._said.add(error.message)
-            log.error("store_failed", error=error.message, cure=error.cure)
-
-    def _works(self) -> None:
-        self._watch.store_up(up=True)
-        if self._failing_since_s is not None:
-            lasted_s = round(self._clock.monotonic() - self._failing_since_s, 3)
-            self._failing_since_s = None
-            self._said.clear()
-            log.info("store_recovered", lasted_s=lasted_s)

@@ -35,7 +35,7 @@ class Lease:
     owner: str = ""
     fence: int = 0
     cost: float = 1.0
-    freed_s: float | None = None
+    freed_s: float = 0.0
     schedule: str | None = None
 
 
@@ -157,7 +157,7 @@ class ModelTable:
     async def name(self, groups: Collection[Group]) -> None:
         def act() -> None:
             for group in groups:
-                self._store.leases.setdefault(group, Lease())
+                self._store.leases.setdefault(group, Lease(freed_s=self._store.clock.monotonic()))
 
         await self._wire.carry(act)
 
@@ -186,7 +186,7 @@ class ModelTable:
         def act() -> dict[Group, Free]:
             now_s = self._store.clock.monotonic()
             return {
-                group: Free(lease.cost, lease.freed_s is not None and now_s - lease.freed_s > self._store.lease_s)
+                group: Free(lease.cost, now_s - lease.freed_s > self._store.lease_s)
                 for group, lease in self._store.leases.items()
                 if group in groups and not lease.owner
             }
@@ -204,7 +204,7 @@ class ModelTable:
                 if group in groups and not lease.owner:
                     self._store.fences += 1
                     lease.owner, lease.fence = replica, self._store.fences
-                    free_for_s = 0.0 if lease.freed_s is None else self._store.clock.monotonic() - lease.freed_s
+                    free_for_s = self._store.clock.monotonic() - lease.freed_s
                     claimed[group] = Claimed(lease.fence, free_for_s, lease.schedule)
             return claimed
 

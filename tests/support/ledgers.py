@@ -25,6 +25,7 @@ from spexporter.domain.view import TenantState
 from spexporter.ledger.backend import Holds
 from spexporter.ledger.book import Book, Rows
 from spexporter.ledger.database import Database
+from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.ledger.postgres import PostgresDatabase, PostgresServer
 from spexporter.ledger.sql import SqlLedger
@@ -196,6 +197,7 @@ class SqliteBench(_Applying):
         self.path = folder / "ledger.db"
         self.clock = clock
         self.watch = HeardWatch()
+        self.health = StoreHealth(self.watch, clock)
         self._remember_s = remember_s
         self._crashes = 0
         self._keeping: asyncio.Task[None] | None = None
@@ -208,7 +210,7 @@ class SqliteBench(_Applying):
         return await self._restore(terms, crash=bool(crash_at))
 
     async def _restore(self, terms: Iterable[Terms], *, crash: bool) -> Mapping[str, TenantState]:
-        self.sql = SqlLedger(self.database, remember_s=self._remember_s, clock=self.clock, watch=self.watch)
+        self.sql = SqlLedger(self.database, remember_s=self._remember_s, clock=self.clock, health=self.health)
         self.ledger: Ledger = self.sql
         self._keeping = asyncio.create_task(self.sql.keep(), name="ledger")
         states = await self.ledger.restore(terms)

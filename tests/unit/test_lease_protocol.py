@@ -19,6 +19,7 @@ from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Group
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.ledger import replica
+from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.replica import Replica
 from spexporter.share import Share
 from spexporter.telemetry import Telemetry
@@ -119,16 +120,24 @@ class Member:
         self.fleet = Fleet(store, self.wire)
         rules = store.rules
         kind = TrustingReplica if not rules.own_clock else Replica if rules.no_return else ReturningReplica
-        database = SimpleNamespace(owner="", prepare=lambda: self.wire.carry(lambda: None))
+        database = SimpleNamespace(owner="", prepare=lambda: self.wire.carry(lambda: None), begin=lambda _: None)
         table = ModelTable(store, self.wire)
         name = f"replica-{number}-{life}"
-        self.replica = kind(cast("Any", database), cast("Any", table), name=name, lease_s=LEASE_S, clock=store.clock)
+        telemetry = Telemetry(OWN_FAMILIES)
+        self.replica = kind(
+            cast("Any", database),
+            cast("Any", table),
+            health=StoreHealth(telemetry, store.clock),
+            name=name,
+            lease_s=LEASE_S,
+            clock=store.clock,
+        )
         self.fleet.replica = self.replica
         self.share = Share(
             self.replica,
             cast("Any", self.fleet),
             cast("Any", self.fleet),
-            telemetry=Telemetry(OWN_FAMILIES),
+            telemetry=telemetry,
             liveness=Liveness((), None),
             clock=store.clock,
         )

@@ -14,6 +14,7 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobState, WatchedJob
 from spexporter.domain.ports import Change, Group, StoredWindow
 from spexporter.ledger import database
+from spexporter.ledger.health import Use
 from tests.support.clock import START_WALL_S as NOW_S
 from tests.support.clock import FakeClock
 from tests.support.ledgers import (
@@ -108,14 +109,15 @@ async def test_locked_by_another_program_for_a_while(store: SqliteBench) -> None
     await agrees(store)
 
 
-async def test_a_store_that_was_not_asked_is_not_said_to_work(store: SqliteBench) -> None:
-    """Whoever renews leases in the same database may know better; what is written tells."""
-    await store.move(WRITTEN_AFTER_S)
-    store.watch.up = False
-    await store.move(WRITTEN_AFTER_S)
-    assert store.watch.up is False
-    await go_on(store)
-    assert store.watch.up
+async def test_a_store_works_when_it_does_for_all_that_use_it(store: SqliteBench) -> None:
+    """Leases are renewed in the same database: what the ledger writes well meanwhile tells nothing of that."""
+    renewal = Use(store.health)
+    with told_once(store):
+        renewal.failed("write", StoreError("store cannot be reached", cure="look at it"))
+        await go_on(store)
+        assert (store.watch.up, renewal.failing) == (False, True)
+        renewal.works()
+    await agrees(store)
 
 
 def delete(store: SqliteBench) -> None:
