@@ -69,6 +69,11 @@ class Fleet:
         self.replica: Replica
         self._ledger = ledger
 
+    @property
+    def store_fails(self) -> bool:
+        """Whether something is in memory alone."""
+        return self._ledger.failing
+
     def costs(self) -> dict[Group, float]:
         """Return the same for each."""
         return {self.groups[tenant]: 10.0 for tenant in self.tenants}

@@ -52,7 +52,7 @@ class Desk:
         """See `spexporter.domain.ports.JobDesk.add_job`."""
         async with self.turns.of(job.key.tenant):
             key, poller = job.key, self._poller_of(job.key.tenant)
-            poller.check_ours(key.tenant)
+            poller.check_kept(key.tenant)
             sources = self._watchlist.sources(key)
             if sources and sources[0] in _STRONGER:
                 return False
@@ -62,13 +62,14 @@ class Desk:
             job = _told_again(named.get(key), job)
             await poller.begin(key.tenant, job)
             await self._name(key.tenant, {**named, key: job}, begun=key)
+            poller.check_kept(key.tenant)
             return not sources and key in poller.jobs(key.tenant)
 
     async def remove_job(self, key: JobKey) -> None:
         """See `spexporter.domain.ports.JobDesk.remove_job`."""
         async with self.turns.of(key.tenant):
             poller = self._poller_of(key.tenant)
-            poller.check_ours(key.tenant)
+            poller.check_kept(key.tenant)
             sources = self._watchlist.sources(key)
             if not sources and (job := poller.jobs(key.tenant).get(key)):
                 sources = (job.watched.source,)
@@ -80,6 +81,7 @@ class Desk:
                 )
             named = self._watchlist.named(Source.API, key.tenant)
             await self._name(key.tenant, {other: job for other, job in named.items() if other != key})
+            poller.check_kept(key.tenant)
 
     async def _name(self, tenant: str, named: Mapping[JobKey, WatchedJob], begun: JobKey | None = None) -> None:
         """Make these, of which polling has `begun` one, all that our API names for `tenant`.

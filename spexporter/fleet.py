@@ -121,6 +121,11 @@ class Fleet:
         """The group of each tenant that is configured, whether it runs here or not."""
         return self._groups
 
+    @property
+    def store_fails(self) -> bool:
+        """Whether what is known here may be in memory alone now."""
+        return self._shared.ledger.failing
+
     def costs(self) -> Mapping[Group, float]:
         """Return how much there is to do in each group that runs here."""
         return {group: 1.0 + poller.cost for group, poller in self._pollers.items()}

@@ -202,6 +202,9 @@ class Share:
         for first in range(0, len(let_go), _GROUPS_AT_A_TIME):
             some = let_go[first : first + _GROUPS_AT_A_TIME]
             await self._regroup(some)
+            if self._fleet.store_fails:  # what could not be stored stays with us
+                self._behind = True
+                return
             await self._replica.hand_over(some)
             log.info("groups_handed_over", groups=len(some))
 

@@ -103,6 +103,11 @@ class StoredWindow:
 class Ledger(Protocol):
     """Durable memory: which jobs are watched, what was seen, and what was counted. Every method is idempotent."""
 
+    @property
+    def failing(self) -> bool:
+        """Whether the store fails now: what was applied lately may be in memory alone."""
+        ...
+
     async def restore(self, terms: Iterable[Terms]) -> Mapping[str, TenantState]:
         """Return what is known of each tenant, an empty state for one never met; the terms hold from now on.
 

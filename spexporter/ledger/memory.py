@@ -28,6 +28,11 @@ class MemoryLedger:
         """See `Ledger.restore`."""
         return {each.tenant: self._opened(each).state() for each in terms}
 
+    @property
+    def failing(self) -> bool:
+        """See `Ledger.failing`: memory does not."""
+        return False
+
     async def release(self, tenant: str) -> None:
         """See `Ledger.release`: there is nowhere else to keep it."""
 

@@ -85,6 +85,11 @@ class SqlLedger:
         self._closed = False
 
     @property
+    def failing(self) -> bool:
+        """See `Ledger.failing`."""
+        return self._use.failing
+
+    @property
     def busy(self) -> bool:
         """Whether the store is being read or written, or somebody waits for that."""
         return self._turn.locked() or bool(self._waiting)

@@ -108,13 +108,14 @@ class Poller:
         self._ask_about(await self._tenants[tenant].begin(job))
         self._wake.set()
 
-    def check_ours(self, tenant: str) -> None:
-        """Make sure that what is watched of `tenant` from now on will be.
+    def check_kept(self, tenant: str) -> None:
+        """Make sure that what is watched of `tenant` from now on will be, also after a restart; afterwards, that it is.
 
         Raises:
             TenantElsewhere: another replica may look after it now.
+            StoreError: the store fails now.
         """
-        self._tenants[tenant].check_ours()
+        self._tenants[tenant].check_kept()
 
     def reloaded(self, tenant: str) -> None:
         """Ask again what was switched off until a reload."""

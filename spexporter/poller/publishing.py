@@ -13,7 +13,7 @@ from spexporter.domain.breaker import BreakerState
 from spexporter.domain.chronicle import Chronicle
 from spexporter.domain.counting import Cell, SeriesKey
 from spexporter.domain.durations import UNKNOWN
-from spexporter.domain.errors import LeaseEnded, TenantElsewhere
+from spexporter.domain.errors import LeaseEnded, StoreError, TenantElsewhere
 from spexporter.domain.job import Job, JobKey, JobState
 from spexporter.domain.patience import Patience
 from spexporter.domain.ports import Board, Change, Group, Lease, Ledger
@@ -97,12 +97,15 @@ class Publisher:
         except LeaseEnded:
             return
 
-    def check_ours(self) -> None:
-        """Make sure that what is applied now will be written.
+    def check_kept(self) -> None:
+        """Make sure that what is applied now will be stored; afterwards, that what was applied is.
 
         Raises:
             TenantElsewhere: another replica may look after the tenant now.
+            StoreError: the store fails now.
         """
+        if self._ledger.failing:
+            raise StoreError("a restart would forget it", cure="try again when spexporter_store_up is 1")
         if self._lease.held(self._group) is None:
             raise TenantElsewhere(f"another replica looks after tenant {self._tenant} now; ask that one, or try again")
 

@@ -124,13 +124,14 @@ class TenantPolling:
         self.show()
         return self._left_to_ask([job.key])
 
-    def check_ours(self) -> None:
-        """Make sure that what is watched from now on will be.
+    def check_kept(self) -> None:
+        """Make sure that what is watched from now on will be, also after a restart; afterwards, that it is.
 
         Raises:
             TenantElsewhere: another replica may look after the tenant now.
+            StoreError: the store fails now.
         """
-        self._publisher.check_ours()
+        self._publisher.check_kept()
 
     @property
     def jobs(self) -> Mapping[JobKey, Job]:

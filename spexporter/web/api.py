@@ -168,7 +168,7 @@ def _in_words(error: WatchError | StoreError) -> str:
         case UnknownTenant():
             return f"{error}; {would_be_right(error.tenant, error.known)}"
         case StoreError():
-            return f"the store cannot tell now whether the job was counted before: {error.message}; {error.cure}"
+            return f"the store fails now, and what it cannot keep is not taken: {error.message}; {error.cure}"
         case _:
             return str(error)
 

@@ -59,7 +59,7 @@ _SAID = {
     413: "the body is larger than 64 KiB",
     415: "the body is not said to be JSON in UTF-8, or is compressed",
     429: "the tenant has `limits.max_jobs_per_tenant` jobs that have not ended",
-    503: "another replica has the tenant, or the store cannot tell now whether a job was counted before",
+    503: "another replica has the tenant, or the store fails now",
 }
 
 

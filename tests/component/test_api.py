@@ -4,7 +4,9 @@ import asyncio
 import difflib
 import json
 import math
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -364,11 +366,49 @@ async def test_while_the_store_cannot_tell_nothing_is_taken_over(tmp_path: Path)
         with overwritten(store):
             said = await hand_in(running)
             assert (said.status, said.headers["Retry-After"]) == (503, "5")
-            assert said.body["error"].startswith("the store cannot tell now whether the job was counted before: ")
+            assert said.body["error"].startswith("the store fails now, and what it cannot keep is not taken: ")
             assert (await get(running, "jobs/acme/import/i1")).status == 404
         await running.advance(10)
         assert (await get(running, "jobs/acme/import/i1")).status == 404
         assert (await hand_in(running)).status == 201
+
+
+async def test_what_a_restart_would_forget_is_not_taken(tmp_path: Path) -> None:
+    """The store can be read, but not written: 503, also for the order that finds out; once it can, each is taken."""
+    store = tmp_path / "spexporter.db"
+    async with world([PLAN], plant=JOBS, config=NO_JOBS, store=store, lifecycle=True) as running:
+        await running.advance(5)
+        with full(store):
+            for _ in range(2):
+                said = await hand_in(running)
+                assert said.status == 503
+                assert said.body["error"].endswith("a restart would forget it; try again when spexporter_store_up is 1")
+        await running.advance(10)
+        assert [(await hand_in(running)).status for _ in range(2)] == [200, 200]
+        with full(store):
+            assert (await ask(running, "DELETE", "jobs/acme/import/i1")).status == 503
+        await running.advance(10)
+        assert (await ask(running, "DELETE", "jobs/acme/import/i1")).status == 404
+        assert (await get(running, "jobs/acme/import/i1")).status == 404
+
+
+@contextmanager
+def full(store: Path) -> Iterator[None]:
+    """Let nothing be written about jobs."""
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        for when in ("INSERT", "UPDATE"):
+            other.execute(f"CREATE TRIGGER no_{when} BEFORE {when} ON jobs BEGIN SELECT RAISE(ABORT, 'synthetic'); END")
+        yield
+        for when in ("INSERT", "UPDATE"):
+            other.execute(f"DROP TRIGGER no_{when}")
+
+
+async def test_a_tenant_that_leaves_while_a_job_is_handed_in_is_ordered_elsewhere() -> None:
+    """201 would be a promise of somebody who does not keep it."""
+    fences = iter([0, 0])
+    async with world([PLAN], plant=JOBS, config=NO_JOBS, lifecycle=True) as running:
+        with patch.object(SoleOwner, "held", side_effect=lambda _: next(fences, None)):
+            assert (await hand_in(running)).status == 503
 
 
 async def test_a_tenant_of_another_replica_is_not_ours_to_change() -> None:

@@ -84,6 +84,8 @@ class Fleet:
         self._store = store
         self._wire = wire
 
+    store_fails = False
+
     @property
     def tenants(self) -> Collection[str]:
         return [str(group) for group in self.books]

@@ -27,6 +27,8 @@ class Fleet:
         self.unreadable: set[Group] = set()
         self.replica: Replica
 
+    store_fails = False
+
     @property
     def tenants(self) -> Collection[str]:
         return self.running
