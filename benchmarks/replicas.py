@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from spexporter.app import spare_collections
 from tests.support.postgres import serving
 from tests.support.replicas import ordeal
 
@@ -23,6 +24,7 @@ RULES = Path(__file__).resolve().parent.parent / "prometheus" / "spexporter.rule
 def main() -> None:
     """Run it, and print what came of it."""
     options = _options()
+    spare_collections()  # of everything that was noted: leases would end meanwhile
     with serving() as server, TemporaryDirectory() as folder:
         found = asyncio.run(
             ordeal(

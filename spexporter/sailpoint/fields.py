@@ -15,6 +15,7 @@ import msgspec
 Object = dict[str, msgspec.Raw]
 Items = list[msgspec.Raw]
 LONGEST_TEXT = 300
+LONGEST_OBJECT_TYPE = 128  # characters; SailPoint's own have less than 40
 _TOO_MANY = 2.0**53  # from there on a float skips whole numbers
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<half>u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
@@ -117,6 +118,16 @@ def one_line(text: str, longest: int = LONGEST_TEXT) -> str:
     """Return `text` on one line, cut."""
     line = re.sub(r"\s+", " ", text).strip()
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def check_object_type(name: str) -> None:
+    """Make sure that a key of a result is the name of an object type: labels, and keys of stores, have bounds.
+
+    Raises:
+        Unreadable: it is far longer than any.
+    """
+    if len(name) > LONGEST_OBJECT_TYPE:
+        raise Unreadable(f"an object type of {len(name)} characters")
 
 
 def ignore(_name: str) -> None:

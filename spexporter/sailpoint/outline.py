@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from spexporter.domain.result import ImportResult, TypeCounts
-from spexporter.sailpoint.fields import Unreadable, one_line
+from spexporter.sailpoint.fields import Unreadable, check_object_type, one_line
 
 PREVIEW = "IMPORT_PREVIEW"
 LISTS = frozenset({"infos", "warnings", "errors", "importedObjects"})
@@ -167,6 +167,7 @@ def _types(results: Part) -> dict[str, Part]:
 
 
 def _lists(object_type: str, entry: Part) -> dict[str, Messages]:
+    check_object_type(object_type)
     if not isinstance(entry, dict | None):
         raise Unreadable(f"not the results of {one_line(object_type)}")
     lists: dict[str, Messages] = {}

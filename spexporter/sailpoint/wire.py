@@ -24,6 +24,7 @@ from spexporter.sailpoint.fields import (
     Object,
     Unknown,
     Unreadable,
+    check_object_type,
     decode,
     ignore,
     is_null,
@@ -165,6 +166,7 @@ def _result_lists(body: bytes) -> tuple[Object, dict[str, dict[str, Items]]]:
         by_type = read_object(by_type["results"], "`results.results`")
     found: dict[str, dict[str, Items]] = {}
     for object_type, raw in by_type.items():
+        check_object_type(object_type)
         entry = {} if is_null(raw) else read_object(raw, f"the results of {one_line(object_type)}")
         found[object_type] = {name: _list(entry, name, object_type) for name in sorted(LISTS)}
     return fields, found

@@ -118,6 +118,16 @@ def test_in_whichever_pieces_it_comes_a_result_is_counted_as_a_whole(body: bytes
     assert with_whole_id(streamed(body, cuts, window)) == with_whole_id(whole(body))
 
 
+@pytest.mark.parametrize(("characters", "readable"), [(128, True), (129, False), (100_000, False)])
+def test_name_far_longer_than_any_object_type_is_none(characters: int, *, readable: bool) -> None:
+    """No page could show it, and no key of a database hold it: what comes with it is no result."""
+    body = json.dumps({"results": {"X" * characters: {"errors": [{}]}, "SOURCE": {}}}).encode()
+    result = (
+        ImportResult({"X" * characters: TypeCounts(errors=1), "SOURCE": TypeCounts()}) if readable else "unreadable"
+    )
+    assert (whole(body), streamed(body, [10, 5000])) == (result, result)
+
+
 LONG = [{"key": None, "text": f"Object [{number}, name]"} for number in range(3000)]
 MARKED = [*LONG, {"key": "IMPORT_PREVIEW"}, *LONG]
 
