@@ -56,6 +56,7 @@ class Share:
         self._unreadable: dict[Group, float] = {}  # until when (monotonic seconds)
         self._left_to_us: dict[Group, float] = {}
         self.owners: Mapping[Group, str] = {}
+        telemetry.show_unwatched(lambda: sum(not watcher for watcher in self.elsewhere().values()))
 
     async def run(self) -> None:
         """Share until cancelled."""

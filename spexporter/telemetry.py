@@ -84,6 +84,7 @@ class Telemetry:
         self._store_up = self._new(Gauge, "spexporter_store_up")
         self._store_errors = self._new(Counter, "spexporter_store_errors_total")
         self._lease_tenants = self._new(Gauge, "spexporter_lease_tenants")
+        self._unwatched = self._new(Gauge, "spexporter_unwatched_tenants")
         self._replicas = self._new(Gauge, "spexporter_replicas")
         self._replicas.set(1)
         self._unknown = self._new(Counter, "spexporter_unknown_values_total")
@@ -142,6 +143,10 @@ class Telemetry:
     def show_heartbeat(self, last_beat_s: Callable[[], float]) -> None:
         """Show what `last_beat_s` returns (Unix seconds) at each scrape."""
         self._heartbeat.set_function(last_beat_s)
+
+    def show_unwatched(self, tenants: Callable[[], int]) -> None:
+        """Show what `tenants` returns at each scrape: how many nobody watches."""
+        self._unwatched.set_function(tenants)
 
     def ended(self, tenant: str, endpoint: str, code: str, took_s: float, *, deprecated: bool) -> None:
         """See `Exchanges.ended`."""

@@ -65,8 +65,8 @@ _ALIVE = Row(
         ),
         figure(
             "Store works",
-            "Whether the store can be read and written, in all replicas. While it cannot, counters stand still,"
-            " nothing else does.",
+            "Whether the store can be read and written, in all replicas. While it cannot, counters stand still; of"
+            " several replicas, one that cannot watches nothing.",
             f"min({REPLICAS.series('spexporter_store_up')})",
             texts=YES_NO,
         ),
@@ -124,6 +124,7 @@ _ALIVE = Row(
                 f"max by (instance) ({REPLICAS.series('spexporter_watched_files_bad')})",
                 f"max by (instance) ({REPLICAS.series('spexporter_lease_tenants')})",
                 f"max by (instance) ({REPLICAS.series('spexporter_replicas')})",
+                f"max by (instance) ({REPLICAS.series('spexporter_unwatched_tenants')})",
             ),
             (
                 Column("instance", "instance"),
@@ -138,6 +139,7 @@ _ALIVE = Row(
                 Column("Value #G", "files bad", by_step(NONE_IS_BEST)),
                 Column("Value #H", "tenants watched"),
                 Column("Value #I", "replicas it knows of"),
+                Column("Value #J", "tenants nobody watches", by_step(NONE_IS_BEST)),
             ),
             height=4,
         ),

@@ -112,8 +112,8 @@ OWN_FAMILIES: tuple[Family, ...] = (
         "spexporter_store_up",
         "gauge",
         (),
-        "Whether the store can be read and written; while it cannot, counters stand still and nothing else does.",
-        question="Is what was counted safe on disk?",
+        "Whether the store can be read and written; while it cannot, counters stand still, and replicas watch nothing.",
+        question="Is what was counted safe in the store?",
     ),
     Family(
         "spexporter_store_errors_total",
@@ -128,6 +128,13 @@ OWN_FAMILIES: tuple[Family, ...] = (
         (),
         "Tenants that this replica watches.",
         question="Who watches how many tenants, and does their sum leave out none?",
+    ),
+    Family(
+        "spexporter_unwatched_tenants",
+        "gauge",
+        (),
+        "Tenants that nobody watches, as far as this replica knows; 0 without a shared store.",
+        question="Is there a tenant of which nothing is known because no replica asks it?",
     ),
     Family(
         "spexporter_replicas",
