@@ -52,7 +52,8 @@ keys (`<<`) work; tags do not.
 | path pattern | a path with `*`, `?` and `[…]`, each within one folder; they skip names that begin with a dot |
 | date | `2027-01-31` for its first moment, or `2027-01-31T12:00:00Z`; UTC where no offset is written |
 | URL | `https://…` without user, query and fragment; `http://…` on loopback and where `allow_http` is true |
-| store URL | `sqlite:///file.db` in the working directory, `sqlite:////folder/file.db`, or `sqlite://`: memory alone |
+| store URL | `sqlite:///file.db` in the working directory, `sqlite:////folder/file.db`, `sqlite://`: memory alone, \
+or `postgresql://user:password@host/database` for [several replicas](operations.md#several-replicas) |
 | proxy URL | `http://…` or `https://…`, with or without user and password |
 """
 
@@ -134,7 +135,7 @@ _REASONS = {
 _SKIPPED = {
     "budget": "a request waited for a place in the rate limit window",
     "backoff": "the whole tenant is in trouble and left alone for a while",
-    "lease": "the tenant is another replica's; always 0 in this version",
+    "lease": "the lease of the tenant had ended: it may be another replica's",
 }
 _ENDPOINTS = {
     Endpoint.TOKEN: "`token_url`",
@@ -142,19 +143,19 @@ _ENDPOINTS = {
     Endpoint.EXPORT_STATUS: "an export job",
     Endpoint.IMPORT_STATUS: "an import job",
     Endpoint.IMPORT_RESULT: "an ended import's result",
-    Endpoint.BACKUPS: "the list of Configuration Hub's backups; not asked in this version",
-    Endpoint.UPLOADS: "the list of Configuration Hub's uploads; not asked in this version",
-    Endpoint.DRAFTS: "the list of Configuration Hub's drafts; not asked in this version",
-    Endpoint.DEPLOYS: "the list of Configuration Hub's deploys; not asked in this version",
-    Endpoint.PERSONAL_ACCESS_TOKENS: "when the credential itself ends; not asked in this version",
+    Endpoint.BACKUPS: "the list of Configuration Hub's backups, with `discover`",
+    Endpoint.UPLOADS: "the list of Configuration Hub's uploads, with `discover`",
+    Endpoint.DRAFTS: "the list of Configuration Hub's drafts, with `discover`",
+    Endpoint.DEPLOYS: "the list of Configuration Hub's deploys, with `discover`",
+    Endpoint.PERSONAL_ACCESS_TOKENS: "when the credential itself ends, with `credential_expires: auto`",
 }
 _OPERATIONS = {
     Operation.EXPORT: "an export job",
     Operation.IMPORT: "an import job, dry runs included",
-    Operation.BACKUP: "a Configuration Hub backup; only from `expect` in this version",
-    Operation.UPLOAD: "a Configuration Hub upload; only from `expect` in this version",
-    Operation.DRAFT: "a Configuration Hub draft; only from `expect` in this version",
-    Operation.DEPLOY: "a Configuration Hub deploy; only from `expect` in this version",
+    Operation.BACKUP: "a Configuration Hub backup",
+    Operation.UPLOAD: "a Configuration Hub upload",
+    Operation.DRAFT: "a Configuration Hub draft",
+    Operation.DEPLOY: "a Configuration Hub deploy",
 }
 _LEVELS = {"p50": "half of the runs took at most this", "p95": "95 of 100 runs took at most this"}
 _STORE_OPS = {"read": "what is known of jobs could not be read", "write": "what has changed could not be written"}

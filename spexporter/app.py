@@ -153,7 +153,8 @@ async def opened_store(store: Store, clock: Clock, watch: StoreWatch) -> AsyncIt
     try:
         from spexporter.ledger import shared  # noqa: PLC0415 - its driver is an extra
     except ModuleNotFoundError as error:
-        raise StartError("store.url names a PostgreSQL database; install spexporter[postgres] for that") from error
+        wrong = "store.url names a PostgreSQL database; install its driver, as with pip install '.[postgres]'"
+        raise StartError(wrong) from error
     url, remember_s = store.server.get_secret_value(), store.remember_counted_s
     async with shared.opened(url, remember_s=remember_s, lease_s=store.lease_s, clock=clock, watch=watch) as opened:
         yield opened

@@ -10,7 +10,7 @@ from spexporter.domain.result import ImportReport, ImportResult
 from spexporter.sailpoint.advice import NO_SUCH_JOB
 
 OUT_OF_TIME: Final = 3
-_COUNTS_ONLY = "the exporter keeps no texts of messages; `spexporter wait --config.file` reads them from SailPoint"
+_COUNTS_ONLY = "the job's page has the first texts of messages; `spexporter wait --config.file` reads all of them"
 
 
 def tell(followed: Followed, timeout: str, output: show.Output) -> int:

@@ -189,14 +189,9 @@ class Simulator:
         `configuration_hub`: its `jobs`, see `Record.describe_hub_job`, and its `pending_drafts`, which wait for
         approval now, each with `tenant`, `id`, `name`, `created_s` and since when it is pending, `pending_since_s`.
         """
-        now_s = self.now_s()
-        jobs = [job for tenant in self._tenants.values() for job in tenant.all_jobs(now_s)]
         busiest = self.busiest_windows()
         return {
-            "now_s": now_s,
-            "jobs": [self.record.describe(job, now_s) for job in jobs],
-            "configuration_hub": self._hubs(now_s),
-            "totals": self.record.totals(jobs, now_s),
+            **self.truth_of_jobs(),
             "clients": {
                 client_id: {
                     "requests": [
@@ -209,6 +204,17 @@ class Simulator:
             },
             "faults": {tenant: dict(served) for tenant, served in self._troubles.served.items()},
             "rivals": self._rivals(),
+        }
+
+    def truth_of_jobs(self) -> dict[str, object]:
+        """Return that part of `truth` that tells of jobs: it does not grow with the requests."""
+        now_s = self.now_s()
+        jobs = [job for tenant in self._tenants.values() for job in tenant.all_jobs(now_s)]
+        return {
+            "now_s": now_s,
+            "jobs": [self.record.describe(job, now_s) for job in jobs],
+            "configuration_hub": self._hubs(now_s),
+            "totals": self.record.totals(jobs, now_s),
         }
 
     def _hubs(self, now_s: float) -> dict[str, object]:

@@ -55,6 +55,14 @@ GOOD: Mapping[str, Values] = {
         "imagePullSecrets": [{"name": "registry"}],
         "image": {"digest": "sha256:" + "0" * 64},
     },
+    "links": {
+        "prometheusRule": {
+            "enabled": True,
+            "docsUrl": "https://wiki.acme.example/spexporter",
+            "grafanaUrl": "https://grafana.acme.example",
+        },
+        "config": {"tenants": [], "store": {"lease": "30s"}},
+    },
     "off": {
         "existingConfigMap": "mine",
         "store": {"kind": "memory"},
@@ -72,6 +80,8 @@ KINDS = {
     "tls": "ConfigMap Deployment NetworkPolicy PersistentVolumeClaim PodDisruptionBudget Service ServiceAccount "
     "ServiceMonitor",
     "secrets": "ConfigMap Deployment NetworkPolicy PersistentVolumeClaim PodDisruptionBudget Service ServiceAccount",
+    "links": "ConfigMap Deployment NetworkPolicy PersistentVolumeClaim PodDisruptionBudget PrometheusRule Service "
+    "ServiceAccount",
     "off": "Deployment Service",
 }
 README = (ROOT / "deploy" / "helm" / "README.md").read_text(encoding="utf-8")
@@ -92,6 +102,10 @@ BAD: Mapping[str, tuple[Values, str]] = {
         "at '/config/store': additional properties 'url' not allowed",
     ),
     "port of root": ({"web": {"port": 80}}, "at '/web/port': minimum: got 80, want 1,024"),
+    "link": (
+        {"prometheusRule": {"docsUrl": "wiki.acme.example"}},
+        "at '/prometheusRule/docsUrl': 'wiki.acme.example' does",
+    ),
     "digest": ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
     "level": ({"log": {"level": "loud"}}, "at '/log/level': value must be one of 'debug', 'info'"),
     "interval": ({"serviceMonitor": {"interval": "often"}}, "at '/serviceMonitor/interval': 'often' does not match"),
@@ -205,6 +219,15 @@ def test_rules_and_dashboards_are_ours(said: Mapping[str, Any]) -> None:
     shown = {name: json.loads(text) for data in maps for name, text in data.items() if name.endswith(".json")}
     files = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
     assert shown == {path.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def test_links_of_alerts_lead_where_the_values_say(said: Mapping[str, Any]) -> None:
+    """Nothing but the addresses is another."""
+    text = (ROOT / "prometheus" / "spexporter.rules.yml").read_text(encoding="utf-8")
+    text = text.replace("https://docs.example.com", "https://wiki.acme.example/spexporter")
+    text = text.replace("https://grafana.example.com", "https://grafana.acme.example")
+    assert one(said, "links", "PrometheusRule")["spec"] == yaml.safe_load(text)
+    assert "lease: 30s" in one(said, "links", "ConfigMap")["data"]["config.yaml"]
 
 
 def strict(schema: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -85,7 +85,7 @@ class Said(NamedTuple):
                 1,
                 "COMPLETE 20.0s 2 errors, 2 warnings\nDownload import results for details.\n"
                 "SOURCE: 2 errors, 1 warning\nROLE: 0 errors, 1 warning\n",
-                "the exporter keeps no texts of messages",
+                "the job's page has the first texts of messages",
             ),
             id="errors",
         ),

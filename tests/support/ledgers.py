@@ -197,7 +197,6 @@ class SqliteBench(_Applying):
         self.path = folder / "ledger.db"
         self.clock = clock
         self.watch = HeardWatch()
-        self.health = StoreHealth(self.watch, clock)
         self._remember_s = remember_s
         self._crashes = 0
         self._keeping: asyncio.Task[None] | None = None
@@ -210,6 +209,7 @@ class SqliteBench(_Applying):
         return await self._restore(terms, crash=bool(crash_at))
 
     async def _restore(self, terms: Iterable[Terms], *, crash: bool) -> Mapping[str, TenantState]:
+        self.health = StoreHealth(self.watch, self.clock)
         self.sql = SqlLedger(self.database, remember_s=self._remember_s, clock=self.clock, health=self.health)
         self.ledger: Ledger = self.sql
         self._keeping = asyncio.create_task(self.sql.keep(), name="ledger")

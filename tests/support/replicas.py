@@ -474,7 +474,7 @@ class Replicas:
     def truth(self) -> dict[str, float]:
         """Return what each counter must have counted, by its series."""
         found: Counter[str] = Counter()
-        told: Mapping[str, object] = self.simulator.truth()
+        told: Mapping[str, object] = self.simulator.truth_of_jobs()
         totals = told["totals"]["ended"]  # type: ignore[index]  # JSON
         for tenant, types in totals.items():
             for object_type, counts in types.items():
@@ -493,7 +493,7 @@ class Replicas:
 
     def right_alerts(self) -> set[Alert]:
         """Return the alerts that must, or may, fire: about what has failed, been cancelled or been lost."""
-        told: Mapping[str, object] = self.simulator.truth()
+        told: Mapping[str, object] = self.simulator.truth_of_jobs()
         right: set[Alert] = set()
         for tenant, types in told["totals"]["ended"].items():  # type: ignore[index]  # JSON
             for counts in types.values():

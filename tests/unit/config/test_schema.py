@@ -76,7 +76,7 @@ def test_example_loads(tmp_path: Path) -> None:
         "ACME_CLIENT_ID": "a",
         "SANDBOX_CLIENT_ID": "b",
         "SANDBOX_CLIENT_SECRET": "c",
-        "CREDENTIALS_DIRECTORY": str(tmp_path),
+        "SECRETS_DIR": str(tmp_path),
         "CA_FILE": str(ca_file),
     }
     config = load(EXAMPLE, environ)

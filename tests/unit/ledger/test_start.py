@@ -167,7 +167,7 @@ async def test_a_newer_version_has_written_it(tmp_path: Path) -> None:
     before = path.read_bytes()
     assert await refusal(path) == (
         f"store …/ledger.db was written by a newer spexporter (schema 99, known up to {VERSION})",
-        "run that version again, or let store.url name another file",
+        "run that version again, or let store.url name another store",
     )
     assert path.read_bytes() == before
 
