@@ -1,9 +1,7 @@
 """PromQL that several panels ask, in the words of an operator.
 
-While a tenant moves from one replica to another both may show it for a scrape, so what is told of tenants is joined by
-`max` before anything else is done with it. Counters of what jobs did go on where another replica left them, so they are
-joined before their increase is taken, minute by minute; those of the exporter itself begin at 0 in each process, and
-are added up after `increase` or `rate`.
+While a tenant moves from one replica to another both may show it for a scrape, so gauges of tenants are joined by
+`max by` before anything else is done with them, and counters by `sum by` after `increase` or `rate`.
 A number of things that are wrong is 0 only where the exporter tells of the tenants at all; else there is no result:
 absent means not known.
 """
@@ -41,12 +39,7 @@ class Scope:
 
     def increase(self, metric: str, by: str, over: str, *more: str) -> str:
         """Return how much a counter has grown in the window `over`."""
-        series = self.series(metric, *more)
-        if not metric.startswith("spconfig_"):
-            return f"sum{_by(by)}(increase({series}[{over}]))"
-        if over == RANGE:
-            return f"sum{_by(by)}(increase(max without (instance, pod) ({series})[{over}:1m]))"
-        return f"sum{_by(by)}(max without (instance, pod) (increase({series}[{over}])))"
+        return f"sum{_by(by)}(increase({self.series(metric, *more)}[{over}]))"
 
     def rate(self, metric: str, by: str, *more: str) -> str:
         """Return how fast a counter grows, in each second."""

@@ -124,7 +124,10 @@ async def test_a_database_that_goes_away_is_said_to_be(server: Server, tmp_path:
             await asyncio.sleep(0.4)
         daemon.cable.mend()
         await eventually(lambda: watchers(run), "the tenant is watched again", within_s=30.0)
-        page = (await answer(f"{daemon.url}/metrics"))[1]
-        assert "\nspexporter_store_up 1.0\n" in page
+
+        async def works() -> bool:
+            return "\nspexporter_store_up 1.0\n" in (await answer(f"{daemon.url}/metrics"))[1]
+
+        await eventually(works, "the store works for all that use it", within_s=10.0)
         for path in paths:
             assert (await answer(daemon.url + path))[0] == 200

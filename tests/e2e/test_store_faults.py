@@ -462,7 +462,7 @@ NOT_WRITABLE = (
 )
 NEWER = (
     f"store {{store}} was written by a newer spexporter (schema 1000, known up to {VERSION}); "
-    "run that version again, or let store.url name another file"
+    "run that version again, or let store.url name another store"
 )
 REFUSALS: Mapping[str, tuple[Fault, str]] = {
     "full": (disks.full, f"{FULL.error}; {FULL.cure}"),

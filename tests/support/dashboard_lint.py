@@ -17,8 +17,7 @@ UNITS = {"none", "short", "percentunit", "s", "dthms", "dateTimeAsIso", "bytes",
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH = 24
 ON_TIME_RANGE_CHANGE = 2
-_AGGREGATED = re.compile(r"^(?:sum|max|min|avg|count)\b(?: by \((.*)\)| without \(instance, pod\))?$")
-_JOINED = ("max without (instance, pod)", "increase")  # before it is known how much it grew
+_AGGREGATED = re.compile(r"^(?:sum|max|min|avg|count)\b(?: by \((.*)\))?$")
 
 
 def template_datasource(dashboard: Json) -> Iterator[str]:
@@ -175,8 +174,7 @@ def target_no_irate(dashboard: Json) -> Iterator[str]:
 def target_counter_agg(dashboard: Json) -> Iterator[str]:
     """A counter is shown as what it grew by, and summed only after that: so a restart takes nothing away."""
     for place, selector in _everything(dashboard):
-        grown = {"rate", "increase"} & set(selector.around[:1]) or tuple(selector.around[:2]) == _JOINED
-        if selector.type == "counter" and not grown:
+        if selector.type == "counter" and (not selector.around or selector.around[0] not in {"rate", "increase"}):
             yield f"{place}: {selector.metric} is not in rate or increase"
         if selector.type == "gauge" and {"rate", "increase"} & set(selector.around[:1]):
             yield f"{place}: {selector.metric} is no counter"
