@@ -266,8 +266,9 @@ class Exporter:
         )
         orders = replica.orders if replica else None
         desk = SharedDesk(self.fleet.desk, orders, clock) if orders else self.fleet.desk
-        elsewhere = self.share.elsewhere if self.share else dict[str, str]
-        known = Known(self.board, self.fleet, chronicle, clock, elsewhere)
+        others = self.share.others if self.share else dict[str, str]
+        known = Known(self.board, self.fleet, chronicle, clock, others)
+        telemetry.show_unwatched(lambda: sum(not watcher for watcher in known.elsewhere().values()))
         self.web_file = service.web_file or WebFile(None, WebConfig(), clock)
         reload = Reload(partial(self._reload, read) if read and service.lifecycle else None)
         page = BlockPage(

@@ -56,7 +56,6 @@ class Share:
         self._unreadable: dict[Group, float] = {}  # until when (monotonic seconds)
         self._left_to_us: dict[Group, float] = {}
         self.owners: Mapping[Group, str] = {}
-        telemetry.show_unwatched(lambda: sum(not watcher for watcher in self.elsewhere().values()))
 
     async def run(self) -> None:
         """Share until cancelled."""
@@ -170,7 +169,7 @@ class Share:
         if not free:
             return False
         found = await self._replica.free(free)
-        loads = {replica: load.cost for replica, load in (await self._replica.loads()).items()}
+        loads = await self._replica.loads()
         mine = dealt(loads, {group: each.cost for group, each in found.items()}, self._replica.id)
         # What nobody takes, because its configuration does not name it, or it cannot, is anybody's.
         left = [group for group, each in found.items() if each.long and group not in mine]
@@ -191,14 +190,13 @@ class Share:
             await self._regroup()
         costs = self._costs()
         await self._tell(costs)
-        found = await self._replica.loads()
-        self._telemetry.replicas(len(found))
+        loads = await self._replica.loads()
+        self._telemetry.replicas(len(loads))
         self.owners = await self._replica.owners()
         strange = [group for group in costs if group not in configured]
         now_s = self._clock.monotonic()
         self._left_to_us = {group: until_s for group, until_s in self._left_to_us.items() if until_s > now_s}
         common = {group: cost for group, cost in costs.items() if group not in self._left_to_us}
-        loads = {replica: load.cost for replica, load in found.items()}
         let_go = [*strange, *surplus(loads, common, self._replica.id)]
         for first in range(0, len(let_go), _GROUPS_AT_A_TIME):
             some = let_go[first : first + _GROUPS_AT_A_TIME]
@@ -209,11 +207,10 @@ class Share:
             await self._replica.hand_over(some)
             log.info("groups_handed_over", groups=len(some))
 
-    def elsewhere(self) -> Mapping[str, str]:
-        """Return who watches the tenants that this replica does not, as was seen at last; nobody is an empty name."""
-        here = self._fleet.tenants if self._replica.alive() else ()
+    def others(self) -> Mapping[str, str]:
+        """Return which other replica watches each tenant that is configured, as was seen at last; empty where none."""
         others = {group: owner for group, owner in self.owners.items() if owner != self._replica.name}
-        return {tenant: others.get(group, "") for tenant, group in self._fleet.groups.items() if tenant not in here}
+        return {tenant: others.get(group, "") for tenant, group in self._fleet.groups.items()}
 
     def _costs(self) -> Mapping[Group, float]:
         running = self._fleet.costs()

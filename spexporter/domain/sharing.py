@@ -5,22 +5,12 @@ what is taken is taken in the store, once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 # Below this part above the mean nothing moves: costs change all the time, and each move costs a token.
 _TOLERANCE = 0.1
 
 G = TypeVar("G", bound=str)
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one replica looks after; `cost` is in looks that are queued."""
-
-    name: str
-    cost: float
-    groups: int
 
 
 def dealt(loads: Mapping[str, float], free: Mapping[G, float], me: str) -> list[G]:

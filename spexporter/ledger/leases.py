@@ -12,7 +12,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spexporter.domain.ports import Group
-from spexporter.domain.sharing import Load
 from spexporter.ledger.postgres import PostgresServer
 
 _BURY = text("""
@@ -38,8 +37,7 @@ _LOOK = text("""
         EXISTS (SELECT FROM orders WHERE answer IS NULL) AS orders
 """)
 _LOADS = text("""
-    SELECT id, name, coalesce(sum(cost), 0) AS cost, count(client_group) AS groups
-    FROM replicas LEFT JOIN leases ON owner = id GROUP BY id, name
+    SELECT id, coalesce(sum(cost), 0) AS cost FROM replicas LEFT JOIN leases ON owner = id GROUP BY id
 """)
 _FREE = text("""
     SELECT client_group, cost, coalesce(clock_timestamp() - freed_at > make_interval(secs => :lease_s), true) AS long
@@ -149,11 +147,11 @@ class LeaseTable:
                 found = (await connection.execute(_LOOK)).one()
             return Seen(frozenset(map(Group, found.free)), found.orders)
 
-    async def loads(self) -> dict[str, Load]:
-        """Return what each replica that lives looks after, by its id."""
+    async def loads(self) -> dict[str, float]:
+        """Return what it costs what each replica that lives looks after, by its id."""
         async with self._server.transaction(self._engine) as connection:
             found = await connection.execute(_LOADS)
-            return {row.id: Load(row.name, row.cost, row.groups) for row in found}
+            return {row.id: row.cost for row in found}
 
     async def free(self, groups: Collection[Group]) -> dict[Group, Free]:
         """Return those of `groups` that are nobody's."""

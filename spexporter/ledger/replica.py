@@ -9,7 +9,6 @@ import structlog
 
 from spexporter.clock import Clock
 from spexporter.domain.ports import NOTHING, Group, Inheritance, OrderBook, Queued
-from spexporter.domain.sharing import Load
 from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.leases import Claimed, Free, Lapsed, LeaseTable, Seen
 from spexporter.ledger.postgres import PostgresDatabase
@@ -149,8 +148,8 @@ class Replica:
         """Return those of `groups` that are nobody's, with their costs."""
         return await self._table.free(groups)
 
-    async def loads(self) -> Mapping[str, Load]:
-        """Return what each living replica looks after, by its id."""
+    async def loads(self) -> Mapping[str, float]:
+        """Return what it costs what each living replica looks after, by its id."""
         return await self._table.loads()
 
     async def weigh(self, costs: Mapping[Group, float]) -> None:

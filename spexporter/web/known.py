@@ -22,7 +22,7 @@ from spexporter.web.answers import (
 class Known:
     """Puts together what the board shows, what is to come, and what is remembered; everything from memory.
 
-    `elsewhere` returns who watches the tenants that other replicas do, by tenant, empty where nobody does yet.
+    Of several replicas, `others` returns which other one watches each tenant that is configured, empty where none does.
     """
 
     def __init__(
@@ -31,9 +31,9 @@ class Known:
         prospects: Prospects,
         chronicle: Chronicle,
         clock: Clock,
-        elsewhere: Callable[[], Mapping[str, str]] = dict[str, str],
+        others: Callable[[], Mapping[str, str]] = dict[str, str],
     ) -> None:
-        self.elsewhere = elsewhere
+        self._others = others
         self._board = board
         self._prospects = prospects
         self._chronicle = chronicle
@@ -47,6 +47,11 @@ class Known:
         """Return all views, ordered by tenant."""
         return self._board.snapshot()
 
+    def elsewhere(self) -> Mapping[str, str]:
+        """Return who watches the tenants that this replica does not show, by tenant; empty where nobody does."""
+        here = {view.tenant for view in self.views()}
+        return {tenant: watcher for tenant, watcher in self._others().items() if tenant not in here}
+
     def view(self, tenant: str) -> TenantView:
         """Return the view of one tenant.
 
@@ -57,7 +62,7 @@ class Known:
         views = {view.tenant: view for view in self.views()}
         if tenant in views:
             return views[tenant]
-        watcher = self.elsewhere().get(tenant)
+        watcher = self._others().get(tenant)
         if watcher is None:
             raise UnknownTenant(tenant, tuple(views))
         if not watcher:

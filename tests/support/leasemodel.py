@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from spexporter.domain.errors import StoreError
 from spexporter.domain.ports import Group
-from spexporter.domain.sharing import Load
 from spexporter.ledger.leases import Claimed, Free, Lapsed, Seen
 from tests.support.clock import FakeClock
 
@@ -168,17 +167,13 @@ class ModelTable:
 
         return await self._wire.carry(act)
 
-    async def loads(self) -> dict[str, Load]:
-        def act() -> dict[str, Load]:
-            of = {replica: [0.0, 0.0] for replica in self._store.replicas}
+    async def loads(self) -> dict[str, float]:
+        def act() -> dict[str, float]:
+            costs = dict.fromkeys(self._store.replicas, 0.0)
             for lease in self._store.leases.values():
-                if lease.owner in of:
-                    of[lease.owner][0] += lease.cost
-                    of[lease.owner][1] += 1
-            return {
-                replica: Load(self._store.replicas[replica][0], cost, int(count))
-                for replica, (cost, count) in of.items()
-            }
+                if lease.owner in costs:
+                    costs[lease.owner] += lease.cost
+            return costs
 
         return await self._wire.carry(act)
 
