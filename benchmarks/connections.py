@@ -21,8 +21,8 @@ from population import DOMAIN, tenant_name
 from tenants_exporter import answer_names
 from tenants_processes import Usage, running, simulator
 
-from spexporter.app import client_session
 from spexporter.cli import loop
+from spexporter.sailpoint.connections import client_session
 
 AT_ONCE = 32
 ASKED_AGAIN = 3

@@ -34,7 +34,6 @@ from spexporter.domain.values import replace
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from spexporter.app import client_session
 from spexporter.board import LatestViews
 from spexporter.cli.loop import new_loop
 from spexporter.clock import SystemClock
@@ -47,6 +46,7 @@ from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.fleet import Fleet, Shared
 from spexporter.ledger.memory import MemoryLedger
 from spexporter.poller.tenant import TenantPolling
+from spexporter.sailpoint.connections import client_session
 from spexporter.telemetry import Telemetry
 from tests.support.world import read_config
 

@@ -11,7 +11,7 @@ from typer.main import get_group
 from typer.models import ParameterInfo
 
 from scripts.example_page import example_lines
-from spexporter.cli.main import app
+from spexporter.cli.main import program
 from spexporter.config.schema import Schema, file_schema
 from spexporter.domain.counting import RUN_BUCKETS_S, RUN_SECONDS
 from spexporter.domain.errors import REASONS
@@ -272,7 +272,7 @@ def metrics() -> str:
 def cli() -> str:
     """Return the reference of all commands: from their objects, because help texts wrap as the terminal likes."""
     sections = [_CLI_HEAD]
-    for name, command in get_group(app).commands.items():
+    for name, command in get_group(program()).commands.items():
         rows = [_option(command.callback, option) for option in command.params if isinstance(option, TyperOption)]
         table = _rows(("option", "value", "default", "meaning"), rows) if rows else "It has no options.\n"
         arguments = [_argument(command.callback, it) for it in command.params if isinstance(it, TyperArgument)]

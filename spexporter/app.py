@@ -95,7 +95,7 @@ async def run(
     """
     async with (
         opened_store(config.store, clock, telemetry) as (ledger, replica),
-        client_session() as http,
+        connections.client_session() as http,
         exporting(
             config,
             ledger=ledger,
@@ -301,17 +301,3 @@ class Exporter:
 
 def _cannot_start(error: StoreError) -> StartError:
     return StartError(f"{error.message}; {error.cure}")
-
-
-def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
-    """Return the session for all exchanges with tenants; enter it, or close it when done."""
-    session = aiohttp.ClientSession(
-        connector=connections.connector(),
-        # Cookies would let one tenant's gateway follow another's requests.
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"spexporter/{__version__}", "Accept": "application/json"},
-        trace_configs=trace_configs,
-    )
-    # aiohttp would send a GET again by itself when the connection closes: outside the budget and our counters.
-    session._retry_connection = False  # noqa: SLF001 (there is no public switch; test_troubles counts what arrives)
-    return session

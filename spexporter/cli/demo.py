@@ -19,6 +19,7 @@ from spexporter.domain.job import JobKey, Operation, Source, WatchedJob
 from spexporter.domain.values import replace
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
+from spexporter.sailpoint.connections import client_session
 from spexporter.simulator import Simulator, default_plans
 from spexporter.simulator import serving as serving_simulator
 from spexporter.telemetry import Telemetry
@@ -66,7 +67,7 @@ async def _demonstrate(simulator: Simulator, telemetry: Telemetry, listen: Addre
             raise StartError(f"cannot listen on {simulated}: {words_of(error)}; {cure}") from error
         config = _config(simulator, tenants_url)
         ledger = await stack.enter_async_context(app.opened_ledger(config.store, clock, telemetry))
-        http = await stack.enter_async_context(app.client_session())
+        http = await stack.enter_async_context(client_session())
         exporter = await stack.enter_async_context(
             app.exporting(
                 config, ledger=ledger, http=http, telemetry=telemetry, clock=clock, service=app.Service([listen])

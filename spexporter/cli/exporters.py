@@ -7,10 +7,10 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from spexporter.app import client_session
 from spexporter.config import convert, urls
 from spexporter.config.httpclient import HttpAccess, load_http_client
 from spexporter.remote.exporter import RunningExporter
+from spexporter.sailpoint.connections import client_session
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from spexporter.app import client_session
 from spexporter.clock import Clock
 from spexporter.config import BadFile, Config, parse_jobs
 from spexporter.connect import Visitors
 from spexporter.domain.job import JobKey, WatchedJob
 from spexporter.logs import LogFormat, LogLevel, set_up_logs
+from spexporter.sailpoint.connections import client_session
 from spexporter.watch.configured import configured_jobs
 from spexporter.watch.files import JobFiles, listed_jobs
 

@@ -10,6 +10,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.tracing import Trace
 
+from spexporter import __version__
 from spexporter.domain.errors import LeaseEnded
 from spexporter.sailpoint.resolver import DaemonResolver
 
@@ -75,6 +76,20 @@ class NewestFirst(aiohttp.TCPConnector):
         super()._release(key, protocol, should_close=should_close)
         if (idle := self._conns.get(key)) and idle[-1][0] is protocol:
             idle.rotate(1)  # aiohttp takes the first one
+
+
+def client_session(trace_configs: list[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
+    """Return the session for all exchanges with tenants; enter it, or close it when done."""
+    session = aiohttp.ClientSession(
+        connector=connector(),
+        # Cookies would let one tenant's gateway follow another's requests.
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"spexporter/{__version__}", "Accept": "application/json"},
+        trace_configs=trace_configs,
+    )
+    # aiohttp would send a GET again by itself when the connection closes: outside the budget and our counters.
+    session._retry_connection = False  # noqa: SLF001 (there is no public switch; test_troubles counts what arrives)
+    return session
 
 
 def connector() -> aiohttp.TCPConnector:

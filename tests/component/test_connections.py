@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from spexporter.app import client_session
 from spexporter.connect import Authorities
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.errors import TenantUnreachable
 from spexporter.domain.schedule import Pace
 from spexporter.sailpoint import connections
+from spexporter.sailpoint.connections import client_session
 from spexporter.sailpoint.endpoints import Endpoint
 from spexporter.sailpoint.gate import Gate
 from spexporter.sailpoint.transport import Route, Transport

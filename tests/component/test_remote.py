@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from spexporter.app import client_session
 from spexporter.config.httpclient import HttpAccess, load_http_client
 from spexporter.direct.following import Followed
 from spexporter.direct.looks import Sight
 from spexporter.domain.job import JobKey, JobState, Operation, WatchedJob
 from spexporter.remote.exporter import NotExporter, Refused, RunningExporter, Unavailable
 from spexporter.remote.following import RemoteFollower
+from spexporter.sailpoint.connections import client_session
 from tests.support.fakeexporter import ENDED, JOB, FakeExporter, HurriedClock, Scripted, answering
 
 WATCHED = WatchedJob(JobKey("acme", Operation.IMPORT, "i1"))

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from spexporter.app import Service, client_session, exporting, opened_ledger
+from spexporter.app import Service, exporting, opened_ledger
 from spexporter.cli.listen import parse_address
 from spexporter.clock import SystemClock
 from spexporter.config import load
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
+from spexporter.sailpoint.connections import client_session
 from spexporter.simulator import Simulator, TenantPlan, result_of, serving
 from spexporter.telemetry import Telemetry
 from tests.support.eventually import eventually

@@ -1,6 +1,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -140,3 +141,13 @@ async def test_wrong_usage_is_status_2(arguments: list[str], said: str, tmp_path
 async def test_version_is_printed(tmp_path: Path) -> None:
     """Name and version on one line."""
     assert await ran("--version", folder=tmp_path) == (0, f"spexporter {__version__}\n", "")
+
+
+async def test_health_check_does_not_load_what_the_daemon_needs() -> None:
+    """It runs every few seconds beside it, in a container that has little of a processor."""
+    asked = "import sys; from spexporter.cli.main import program; program('healthcheck'); print(*sys.modules)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", asked, stdout=asyncio.subprocess.PIPE)
+    loaded = set((await process.communicate())[0].decode().split())
+    assert "spexporter.cli.healthcheck" in loaded
+    heavy = {"sqlalchemy", "prometheus_client", "jinja2", "aiohttp.web", "spexporter.app", "spexporter.simulator"}
+    assert loaded & heavy == set()

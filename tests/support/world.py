@@ -15,7 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from spexporter.app import Exporter, Service, client_session, exporting, opened_ledger
+from spexporter.app import Exporter, Service, exporting, opened_ledger
 from spexporter.config import Config, load
 from spexporter.config.values import Counters, Store
 from spexporter.config.webconfig import load_web_config
@@ -25,6 +25,7 @@ from spexporter.domain.ports import Change, Ledger
 from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
 from spexporter.exposition.ownfamilies import OWN_FAMILIES
+from spexporter.sailpoint.connections import client_session
 from spexporter.simulator import Simulator, TenantPlan, serving
 from spexporter.telemetry import Telemetry
 from spexporter.web.listeners import Address, Place

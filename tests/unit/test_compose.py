@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.main import get_group
 
-from spexporter.cli.main import app
+from spexporter.cli.main import program
 from tests.support.modules import ROOT
 
 FOLDER = ROOT / "deploy" / "compose"
@@ -65,7 +65,7 @@ def test_who_is_named_is_there_and_listens() -> None:
 def test_exporter_takes_its_command() -> None:
     """And runs without any right."""
     exporter = SERVICES["exporter"]
-    command = get_group(app).commands[exporter["command"][0]]
+    command = get_group(program()).commands[exporter["command"][0]]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word.partition("=")[0] for word in exporter["command"][1:]} <= known
     assert (exporter["read_only"], exporter["cap_drop"]) == (True, ["ALL"])

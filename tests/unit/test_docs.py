@@ -10,7 +10,7 @@ import yaml
 from typer.main import get_group
 
 from scripts import generate_docs
-from spexporter.cli.main import app
+from spexporter.cli.main import program
 from spexporter.config import load
 from spexporter.config.webconfig import load_web_config
 from spexporter.config.webmodel import HttpServerSection, WebSection
@@ -73,7 +73,7 @@ def test_command_reference_does_not_depend_on_the_terminal(monkeypatch: pytest.M
 @every_document
 def test_shown_command_exists(document: Path) -> None:
     """Each `spexporter COMMAND --option` that a document shows is one that the program takes."""
-    commands = get_group(app).commands
+    commands = get_group(program()).commands
     for line in code(document.read_text(encoding="utf-8")):
         for name, rest in re.findall(r"(?<![\w-])spexporter ([a-z]+)\b(.*)", line):
             assert name in commands, line

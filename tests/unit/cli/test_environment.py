@@ -9,7 +9,7 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from spexporter.cli.environment import variable_of
-from spexporter.cli.main import app
+from spexporter.cli.main import program
 
 RUNNER = CliRunner()
 # Variables that mean something else: the image's revision, and a tenant's name in docs/pipeline.sh.
@@ -17,7 +17,7 @@ TAKEN = {"SPEXPORTER_REVISION", "SPEXPORTER_TENANT"}
 
 
 def options() -> Iterator[tuple[str, TyperOption]]:
-    for name, command in get_group(app).commands.items():
+    for name, command in get_group(program()).commands.items():
         for option in command.params:
             if isinstance(option, TyperOption):
                 yield name, option
@@ -64,7 +64,7 @@ def test_environment_speaks_where_the_command_line_does_not(
 ) -> None:
     """What the variables hold is taken as if it had been written as options, mistakes included."""
     monkeypatch.chdir(tmp_path)
-    result = RUNNER.invoke(app, arguments, env=environment)
+    result = RUNNER.invoke(program(), arguments, env=environment)
     assert result.exit_code != 0
     assert said in f"{result.output}{result.exception}", result.output
 
@@ -94,7 +94,7 @@ def test_wait_takes_the_way_that_the_command_line_names(
 ) -> None:
     """Variables that are there for other commands, as in the image, do not stand in its way."""
     monkeypatch.chdir(tmp_path)
-    result = RUNNER.invoke(app, ["wait", *given, "acme", "import", "i1"], env=environment)
+    result = RUNNER.invoke(program(), ["wait", *given, "acme", "import", "i1"], env=environment)
     assert result.exit_code != 0
     told = f"{result.output}{result.exception}"
     assert said in told

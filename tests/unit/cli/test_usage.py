@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spexporter.cli.main import app
+from spexporter.cli.main import program
 
 URL = "http://127.0.0.1:1"
 JOB = ("acme", "import", "i1")
@@ -13,7 +13,7 @@ JOB = ("acme", "import", "i1")
 
 def used(*arguments: str) -> tuple[int, str]:
     """Return exit status and standard error, its frame and line breaks left out."""
-    result = CliRunner(env={"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"}).invoke(app, arguments)
+    result = CliRunner(env={"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"}).invoke(program(), arguments)
     assert result.stdout == ""
     return result.exit_code, " ".join(result.stderr.replace("│", " ").split())
 
@@ -70,7 +70,7 @@ def test_mistake_in_the_file_is_exit_status_2(command: tuple[str, ...], tmp_path
     """All commands take the same file, and nothing is asked."""
     file = tmp_path / "http.yaml"
     file.write_text("basic_auth: {username: ci, pasword: hunter2}\n")
-    result = CliRunner().invoke(app, [*command, "--url", URL, "--http.config.file", str(file)])
+    result = CliRunner().invoke(program(), [*command, "--url", URL, "--http.config.file", str(file)])
     assert type(result.exception).__name__ == "ConfigError"  # `entry` makes exit status 2 of it
     assert "did you mean password?" in str(result.exception)
     assert "hunter2" not in str(result.exception)

@@ -2,11 +2,10 @@ import asyncio
 
 import pytest
 
-from spexporter.app import client_session
 from spexporter.domain.budget import RateLimit
 from spexporter.domain.errors import LeaseEnded
 from spexporter.domain.ports import Inheritance, StoredWindow
-from spexporter.sailpoint.connections import LINE, Line
+from spexporter.sailpoint.connections import LINE, Line, client_session
 from spexporter.sailpoint.gate import Gate
 from tests.support.clock import FakeClock, settle
 
