@@ -1,5 +1,7 @@
 """Write the generated reference pages: `make docs`. A test says when a committed page is stale."""
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -170,6 +172,7 @@ _SEVERITIES = {"error": "", "warning": "", "info": ""}
 _PREVIEWS = {"true": "a dry run", "false": "not one", "unknown": "only in `spconfig_job_info`: not found out yet"}
 _CODES = {"none": "no whole answer came; all other values are HTTP status codes"}
 
+_ALERTS_BEGIN, _ALERTS_END = "<!-- This table is written by `make docs`. -->\n", "<!-- Until here. -->\n"
 _PROMETHEUS_RULE_HEAD = """\
 # Written by `make docs` from spexporter.rules.yml, which says why each rule is as it is; change the rules there.
 """
@@ -281,9 +284,30 @@ def cli() -> str:
     return "\n".join(sections)
 
 
+def runbooks() -> str:
+    """Return the runbooks with their table of all alerts, which says of each what its chapter does first."""
+    text = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    chapters = dict(re.findall(r"^## (\w+)\n\n\*\*Means\.\*\* (.*?[.:])(?:\s|$)", text, flags=re.MULTILINE | re.DOTALL))
+    severities: defaultdict[str, list[str]] = defaultdict(list)
+    for rule in (rule for group in _rule_groups() for rule in group["rules"] if "alert" in rule):
+        severities[rule["alert"]].append(rule["labels"]["severity"])
+    rows = (
+        (f"[{alert}](#{alert.lower()})", ", ".join(of_alert), " ".join(chapters[alert].split()).rstrip(".:") + ".")
+        for alert, of_alert in severities.items()
+    )
+    before, begin, rest = text.partition(_ALERTS_BEGIN)
+    _, end, after = rest.partition(_ALERTS_END)
+    return f"{before}{begin}{_rows(('alert', 'severity', 'means'), rows)}{end}{after}"
+
+
+def _rule_groups() -> list[dict[str, Any]]:
+    rules = (ROOT / "prometheus" / "spexporter.rules.yml").read_text(encoding="utf-8")
+    return list(yaml.safe_load(rules)["groups"])
+
+
 def prometheus_rule() -> str:
     """Return the rules for the Prometheus Operator. Long lines stay whole: a folded one would be another text."""
-    groups = yaml.safe_load((ROOT / "prometheus" / "spexporter.rules.yml").read_text(encoding="utf-8"))["groups"]
+    groups = _rule_groups()
     manifest = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
@@ -382,6 +406,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "configuration.md": configuration,
     ROOT / "docs" / "metrics.md": metrics,
     ROOT / "docs" / "cli.md": cli,
+    ROOT / "docs" / "runbooks.md": runbooks,
     ROOT / "prometheus" / "prometheusrule.yaml": prometheus_rule,
 }
 
