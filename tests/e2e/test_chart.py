@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.main import get_group
 
-from spexporter.cli.main import app
+from spexporter.cli.main import program
 from spexporter.config import load
 from tests.support.environments import installed
 from tests.support.modules import ROOT
@@ -178,7 +178,7 @@ def test_program_knows_its_options(said: Mapping[str, Any], name: str) -> None:
     """A pod that is given one that the program does not have never starts."""
     (container,) = one(said, name, "Deployment")["spec"]["template"]["spec"]["containers"]
     command, *options = container["args"]
-    known = {option for parameter in get_group(app).commands[command].params for option in parameter.opts}
+    known = {option for parameter in get_group(program()).commands[command].params for option in parameter.opts}
     assert {option.partition("=")[0] for option in options} <= known
 
 
