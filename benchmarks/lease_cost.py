@@ -69,7 +69,6 @@ class Fleet:
         self.replica: Replica
         self._ledger = ledger
 
-    @property
     def store_fails(self) -> bool:
         """Whether something is in memory alone."""
         return self._ledger.failing

@@ -52,7 +52,7 @@ class Desk:
         """See `spexporter.domain.ports.JobDesk.add_job`."""
         async with self.turns.of(job.key.tenant):
             key, poller = job.key, self._poller_of(job.key.tenant)
-            poller.check_kept(key.tenant)
+            poller.check_ours(key.tenant)
             sources = self._watchlist.sources(key)
             if sources and sources[0] in _STRONGER:
                 return False
@@ -69,7 +69,7 @@ class Desk:
         """See `spexporter.domain.ports.JobDesk.remove_job`."""
         async with self.turns.of(key.tenant):
             poller = self._poller_of(key.tenant)
-            poller.check_kept(key.tenant)
+            poller.check_ours(key.tenant)
             sources = self._watchlist.sources(key)
             if not sources and (job := poller.jobs(key.tenant).get(key)):
                 sources = (job.watched.source,)

@@ -25,7 +25,18 @@ from spexporter.domain.errors import (
 )
 from spexporter.domain.job import JobKey, Source
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Board, BudgetUse, Group, Leases, Ledger, Queued, StoredWindow, Terms
+from spexporter.domain.ports import (
+    NOTHING,
+    Board,
+    BudgetUse,
+    Group,
+    Inheritance,
+    Leases,
+    Ledger,
+    Queued,
+    StoredWindow,
+    Terms,
+)
 from spexporter.domain.schedule import Target
 from spexporter.domain.values import replace
 from spexporter.domain.view import TenantState
@@ -80,6 +91,7 @@ class Fleet:
         self._gates: dict[Group, Gate] = {}
         self._authorities = Authorities()
         self._pollers: dict[Group, Poller] = {}
+        self._inherited: dict[Group, Inheritance] = {}  # of the groups that begin now
         self._left: dict[Group, list[Queued]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[Group, asyncio.Task[None]] = {}
@@ -121,7 +133,6 @@ class Fleet:
         """The group of each tenant that is configured, whether it runs here or not."""
         return self._groups
 
-    @property
     def store_fails(self) -> bool:
         """Whether what is known here may be in memory alone now."""
         return self._shared.ledger.failing
@@ -171,6 +182,7 @@ class Fleet:
             await self.desk.name(Source.CONFIG, name, configured_jobs(tenant))
         for name in states:
             await self.desk.watch_backups(wanted[name])
+        self._inherited.clear()
         await self._end_idle_groups()
         self._shared.telemetry.lease_tenants(len(self._tenants))
         return Difference(added, removed, changed)
@@ -219,7 +231,7 @@ class Fleet:
 
     def _dues(self, group: Group, tenant: str) -> Mapping[Target, float]:
         """Return when what the last owner of the group had queued for a tenant is due (monotonic seconds)."""
-        inheritance = self._lease.inherited(group)
+        inheritance = self._inherited.get(group, NOTHING)
         since_s = inheritance.since_s or 0.0
         return {
             queued.target: since_s + queued.due_in_s for queued in inheritance.queued if queued.target.tenant == tenant
@@ -287,8 +299,9 @@ class Fleet:
             ours=lambda: self._lease.held(group) is not None,
             ends_soon=self._lease.ends_soon,
         )
+        self._inherited[group] = self._lease.inherit(group)
         if stored:
-            gate.restore(stored, self._lease.inherited(group))
+            gate.restore(stored, self._inherited[group])
         self._gates[group] = gate
         pulse = GroupPulse(group, shared.telemetry, shared.liveness, shared.clock)
         self._pollers[group] = Poller(group, lease=self._lease, clock=shared.clock, pulse=pulse)

@@ -9,11 +9,10 @@ import structlog
 from spexporter.clock import Clock
 from spexporter.domain.errors import StoreError
 from spexporter.domain.liveness import Liveness
-from spexporter.domain.ports import Group
+from spexporter.domain.ports import Group, Owner
 from spexporter.domain.sharing import dealt, surplus
 from spexporter.files import Files
 from spexporter.fleet import Fleet
-from spexporter.ledger.health import Use
 from spexporter.orders import carry_out
 from spexporter.telemetry import Telemetry
 
@@ -22,10 +21,12 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_RENEWAL, _SHARING = "renewal of leases", "sharing"
 _LOOK_EVERY_S = 0.5
 _GROUPS_AT_A_TIME = 100  # so that the first ones need not wait until the last ones are read
-_UNREADABLE_S = 60.0  # until a group is tried again of which something cannot be read
+_UNREADABLE_S = 15.0  # until a group is tried again of which something cannot be read
 _STRANGE_LEASES = 60  # for so long what others leave to us is no surplus: they do not know it, and it would come back
+_SOMEBODY = "it is not known yet which"
 _SAID_AGAIN = 0.1  # costs are told when they have changed by this part
 
 
@@ -43,7 +44,6 @@ class Share:
         self._fleet = fleet
         self._files = files
         self._telemetry = telemetry
-        self._renewal, self._sharing = Use(replica.health), Use(replica.health)
         self._liveness = liveness
         self._clock = clock
         self._wake = asyncio.Event()
@@ -55,7 +55,9 @@ class Share:
         self._at_a_time = _GROUPS_AT_A_TIME
         self._unreadable: dict[Group, float] = {}  # until when (monotonic seconds)
         self._left_to_us: dict[Group, float] = {}
-        self.owners: Mapping[Group, str] = {}
+        self._joined_s = 0.0
+        self._free: Collection[Group] = ()
+        self._owners: Mapping[Group, Owner] = {}
 
     async def run(self) -> None:
         """Share until cancelled."""
@@ -74,9 +76,9 @@ class Share:
                 continue
             try:
                 await self._replica.beat()
-                self._renewal.works()
+                self._replica.health.works(_RENEWAL)
             except StoreError as error:
-                self._renewal.failed("write", error)
+                self._replica.health.failed(_RENEWAL, "write", error)
             if not self._replica.alive():
                 self._wake.set()
 
@@ -99,9 +101,9 @@ class Share:
             more = False
             try:
                 more = await self._round()
-                self._sharing.works()
+                self._replica.health.works(_SHARING)
             except StoreError as error:
-                self._sharing.failed("read", error)
+                self._replica.health.failed(_SHARING, "read", error)
             if not more:
                 await self._clock.wait(self._wake, self._clock.monotonic() + _LOOK_EVERY_S)
             self._wake.clear()
@@ -122,6 +124,7 @@ class Share:
         if self._behind:
             await self._catch_up()
         seen = await replica.look()
+        self._free = seen.free
         more = await self._take(seen.free & configured)
         if seen.orders and replica.orders:
             await carry_out(replica.orders, self._fleet)
@@ -134,6 +137,8 @@ class Share:
         self._replica.lapse()
         await self._regroup()
         await self._replica.join()
+        self._joined_s = self._clock.monotonic()
+        self._left_to_us.clear()
         self._ended = False
         self._named = frozenset()
         self._told.clear()
@@ -154,6 +159,8 @@ class Share:
             await self._regroup()
         except StoreError:
             await self._replica.reconcile()
+            if self._fleet.store_fails():  # what could not be stored stays with us
+                raise
             if unread := self._replica.groups - self._fleet.costs().keys():
                 await self._replica.hand_over(unread)
                 if len(unread) == 1:
@@ -165,14 +172,16 @@ class Share:
         """Take our part of the groups that are nobody's."""
         now_s = self._clock.monotonic()
         self._unreadable = {group: until_s for group, until_s in self._unreadable.items() if until_s > now_s}
-        free = [group for group in free if group not in self._unreadable]
+        # What we believe to be ours and is not must first be dropped, see `reconcile`: its fence is another one now.
+        free = set(free) - self._unreadable.keys() - self._replica.groups
         if not free:
             return False
         found = await self._replica.free(free)
         loads = await self._replica.loads()
         mine = dealt(loads, {group: each.cost for group, each in found.items()}, self._replica.id)
         # What nobody takes, because its configuration does not name it, or it cannot, is anybody's.
-        left = [group for group, each in found.items() if each.long and group not in mine]
+        long_here = now_s - self._joined_s > self._replica.lease_s
+        left = {group for group, each in found.items() if each.long and group not in mine} if long_here else set()
         some = [*mine, *left][: self._at_a_time]
         if not some:
             return False
@@ -180,7 +189,7 @@ class Share:
         await self._regroup()
         self._at_a_time = min(2 * self._at_a_time, _GROUPS_AT_A_TIME)
         strange_s = now_s + _STRANGE_LEASES * self._replica.lease_s
-        self._left_to_us |= {group: strange_s for group in some if group in left}
+        self._left_to_us |= dict.fromkeys(left & self._replica.groups, strange_s)
         return len(mine) > len(some)
 
     async def _balance(self, configured: Collection[Group]) -> None:
@@ -192,16 +201,17 @@ class Share:
         await self._tell(costs)
         loads = await self._replica.loads()
         self._telemetry.replicas(len(loads))
-        self.owners = await self._replica.owners()
+        self._owners = await self._replica.owners()
         strange = [group for group in costs if group not in configured]
         now_s = self._clock.monotonic()
         self._left_to_us = {group: until_s for group, until_s in self._left_to_us.items() if until_s > now_s}
-        common = {group: cost for group, cost in costs.items() if group not in self._left_to_us}
-        let_go = [*strange, *surplus(loads, common, self._replica.id)]
+        let_go = [*strange, *surplus(loads, costs, self._replica.id, stay=self._left_to_us)]
+        if self._fleet.store_fails():
+            return
         for first in range(0, len(let_go), _GROUPS_AT_A_TIME):
             some = let_go[first : first + _GROUPS_AT_A_TIME]
             await self._regroup(some)
-            if self._fleet.store_fails:  # what could not be stored stays with us
+            if self._fleet.store_fails():  # what could not be stored stays with us
                 self._behind = True
                 return
             await self._replica.hand_over(some)
@@ -209,8 +219,15 @@ class Share:
 
     def others(self) -> Mapping[str, str]:
         """Return which other replica watches each tenant that is configured, as was seen at last; empty where none."""
-        others = {group: owner for group, owner in self.owners.items() if owner != self._replica.name}
-        return {tenant: others.get(group, "") for tenant, group in self._fleet.groups.items()}
+        return {tenant: self._other(group) for tenant, group in self._fleet.groups.items()}
+
+    def _other(self, group: Group) -> str:
+        if group in self._free:
+            return ""
+        owner = self._owners.get(group)
+        if owner is None or owner.id == self._replica.id:  # as it was before the last move
+            return _SOMEBODY if self._replica.alive() else ""
+        return owner.name
 
     def _costs(self) -> Mapping[Group, float]:
         running = self._fleet.costs()

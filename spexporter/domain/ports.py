@@ -216,8 +216,9 @@ class JobDesk(Protocol):
         changes.
 
         Raises:
-            WatchError: its tenant is unknown, elsewhere or has too many jobs; nothing has changed.
-            StoreError: it is not known whether the job was counted before; nothing has changed.
+            WatchError: its tenant is unknown, elsewhere or has too many jobs.
+            StoreError: it is not known whether the job was counted before, or a restart would forget it. To ask again
+                does no harm.
         """
         ...
 
@@ -226,6 +227,7 @@ class JobDesk(Protocol):
 
         Raises:
             WatchError: tenant or job are unknown, the tenant is elsewhere, or another source names the job.
+            StoreError: a restart would forget that.
         """
         ...
 
@@ -265,6 +267,13 @@ class Queued(NamedTuple):
     due_in_s: float
 
 
+class Owner(NamedTuple):
+    """A replica that looks after a group: what the store knows it by, and what people call it."""
+
+    id: str
+    name: str
+
+
 class Inheritance(NamedTuple):
     """What the last owner of a group has left: since when nobody has asked (monotonic seconds), and the queue then.
 
@@ -295,8 +304,8 @@ class Leases(Lease, Protocol):
         """Whether leases were not renewed in time: only half of each rate limit is to be used."""
         ...
 
-    def inherited(self, group: Group) -> Inheritance:
-        """Return what the last owner of `group`, which is ours, has left."""
+    def inherit(self, group: Group) -> Inheritance:
+        """Return what the last owner of `group`, which is ours, has left: once, as it is soon out of date."""
         ...
 
     def bequeath(self, group: Group, queued: Collection[Queued]) -> None:

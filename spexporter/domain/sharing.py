@@ -4,7 +4,7 @@ Each replica reckons for itself, from what all of them can see. That they may se
 what is taken is taken in the store, once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 # Below this part above the mean nothing moves: costs change all the time, and each move costs a token.
@@ -25,8 +25,10 @@ def dealt(loads: Mapping[str, float], free: Mapping[G, float], me: str) -> list[
     return mine
 
 
-def surplus(loads: Mapping[str, float], mine: Mapping[G, float], me: str) -> list[G]:
+def surplus(loads: Mapping[str, float], mine: Mapping[G, float], me: str, stay: Collection[G] = ()) -> list[G]:
     """Return which of my groups, with their costs, I should let go: what is above the mean, and never more than that.
+
+    Those that `stay` weigh like the others.
 
     What all that have too much let go is then no more than what the others lack, so nothing goes to and fro.
     """
@@ -36,7 +38,7 @@ def surplus(loads: Mapping[str, float], mine: Mapping[G, float], me: str) -> lis
         return []
     let_go: list[G] = []
     for group in sorted(mine, key=lambda group: (-mine[group], group)):
-        if load - mine[group] >= mean:
+        if group not in stay and load - mine[group] >= mean:
             load -= mine[group]
             let_go.append(group)
     return let_go

@@ -13,8 +13,8 @@ class SoleOwner:
         del group
         return 0
 
-    def inherited(self, group: Group) -> Inheritance:
-        """See `Leases.inherited`: the store alone knows what the process before has left."""
+    def inherit(self, group: Group) -> Inheritance:
+        """See `Leases.inherit`: the store alone knows what the process before has left."""
         del group
         return NOTHING
 

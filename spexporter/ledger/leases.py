@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from spexporter.domain.ports import Group
+from spexporter.domain.ports import Group, Owner
 from spexporter.ledger.postgres import PostgresServer
 
 _BURY = text("""
@@ -66,7 +66,7 @@ _WEIGH = text("""
             ORDER BY client_group FOR UPDATE SKIP LOCKED
         )
 """)
-_OWNERS = text("SELECT client_group, name FROM leases JOIN replicas ON owner = id")
+_OWNERS = text("SELECT client_group, id, name FROM leases JOIN replicas ON owner = id")
 
 
 class Lapsed(Exception):
@@ -195,7 +195,7 @@ class LeaseTable:
             ours = {"id": replica, "groups": list(costs), "costs": list(costs.values())}
             await connection.execute(_WEIGH, ours)
 
-    async def owners(self) -> dict[Group, str]:
-        """Return the name of the replica that looks after each group."""
+    async def owners(self) -> dict[Group, Owner]:
+        """Return the replica that looks after each group."""
         async with self._server.transaction(self._engine) as connection:
-            return {Group(row.client_group): row.name for row in await connection.execute(_OWNERS)}
+            return {Group(row.client_group): Owner(row.id, row.name) for row in await connection.execute(_OWNERS)}

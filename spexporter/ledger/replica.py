@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from spexporter.clock import Clock
-from spexporter.domain.ports import NOTHING, Group, Inheritance, OrderBook, Queued
+from spexporter.domain.ports import NOTHING, Group, Inheritance, OrderBook, Owner, Queued
 from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.leases import Claimed, Free, Lapsed, LeaseTable, Seen
 from spexporter.ledger.postgres import PostgresDatabase
@@ -86,10 +86,13 @@ class Replica:
         tenure = self._tenures.get(group)
         return tenure.fence if tenure and self.alive() else None
 
-    def inherited(self, group: Group) -> Inheritance:
-        """See `Leases.inherited`."""
+    def inherit(self, group: Group) -> Inheritance:
+        """See `Leases.inherit`."""
         tenure = self._tenures.get(group)
-        return tenure.inheritance if tenure else NOTHING
+        if tenure is None:
+            return NOTHING
+        left, tenure.inheritance = tenure.inheritance, NOTHING
+        return left
 
     def bequeath(self, group: Group, queued: Collection[Queued]) -> None:
         """See `Leases.bequeath`."""
@@ -156,8 +159,8 @@ class Replica:
         """Say what our groups cost."""
         await self._table.weigh(self._id, costs)
 
-    async def owners(self) -> Mapping[Group, str]:
-        """Return the name of the replica that looks after each group."""
+    async def owners(self) -> Mapping[Group, Owner]:
+        """Return the replica that looks after each group."""
         return await self._table.owners()
 
     async def take(self, groups: Collection[Group]) -> None:
@@ -208,8 +211,14 @@ class Replica:
     async def hand_over(self, groups: Collection[Group]) -> None:
         """Let go of `groups`, of which everything is stored, with the looks that were `bequeathed`."""
         for group in groups:
-            self._tenures.pop(group, None)
+            tenure = self._tenures.pop(group, None)
+            if tenure and tenure.inheritance.queued:  # never begun: the looks of the owner before
+                self._left.setdefault(group, self._still_queued(tenure.inheritance))
         await self._table.hand_over(self._id, {group: self._will(group) for group in groups})
+
+    def _still_queued(self, inheritance: Inheritance) -> tuple[Queued, ...]:
+        passed_s = self._clock.monotonic() - (inheritance.since_s or 0.0)
+        return tuple(queued._replace(due_in_s=queued.due_in_s - passed_s) for queued in inheritance.queued)
 
     async def leave(self) -> None:
         """Let go of everything, and be no replica any more."""

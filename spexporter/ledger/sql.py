@@ -21,7 +21,7 @@ from spexporter.domain.view import TenantState
 from spexporter.ledger.backend import Holds, LeaseLost, StoreReplaced
 from spexporter.ledger.book import Book, Remembered, Rows
 from spexporter.ledger.database import Database
-from spexporter.ledger.health import StoreHealth, Use
+from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.lockfile import sole_owner
 from spexporter.ledger.sqlite import SqliteFile
 
@@ -29,6 +29,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _PAUSE_S = 5.0  # what may wait is written together, and what failed is tried again
 _PRUNE_EVERY_S = 3600.0
+_READS, _WRITES = "reads of the ledger", "writes of the ledger"
 _UNITS_A_BOOK = 20  # to take what has changed in one, or to note that it is written
 
 
@@ -71,7 +72,7 @@ class SqlLedger:
         self._database = database
         self._remember_s = remember_s
         self._clock = clock
-        self._use = Use(health)
+        self._health = health
         self._books: dict[str, Book] = {}
         self._dirty: set[str] = set()
         self._urgent: set[str] = set()
@@ -87,7 +88,7 @@ class SqlLedger:
     @property
     def failing(self) -> bool:
         """See `Ledger.failing`."""
-        return self._use.failing
+        return self._health.failing(_WRITES)
 
     @property
     def busy(self) -> bool:
@@ -121,7 +122,7 @@ class SqlLedger:
 
     async def release(self, tenant: str) -> None:
         """See `Ledger.release`."""
-        while tenant in self._dirty and not self._use.failing:
+        while tenant in self._dirty and not self.failing:
             await self._written()
         async with self._turn:  # it may just be written, and be to write again if that fails
             if tenant not in self._dirty:
@@ -161,7 +162,7 @@ class SqlLedger:
         """See `Ledger.publish`."""
         self._check(tenant, fence)
         book = self._books[tenant]
-        if not self._use.failing:
+        if not self.failing:
             book.publish(upto)
             self._dirty.add(tenant)
             self._urgent.add(tenant)
@@ -186,7 +187,7 @@ class SqlLedger:
 
     async def close_windows(self, windows: Mapping[Group, Mapping[str, BudgetState]], now_s: float) -> None:
         """See `Ledger.close_windows`; a store that fails is not waited for, the next process will be careful."""
-        if self._use.failing:
+        if self.failing:
             return
         try:
             async with self._turn:
@@ -195,7 +196,7 @@ class SqlLedger:
         except LeaseLost:
             return  # the next process has taken them as spent
         except StoreError as error:
-            self._use.failed("write", error)
+            self._health.failed(_WRITES, "write", error)
 
     async def keep(self) -> None:
         """Write what is to be written until `close`; this is where failures of the store end."""
@@ -225,10 +226,10 @@ class SqlLedger:
             await self._as_far_as_ours(self._write)
             await self._tidy()
         except StoreReplaced as error:
-            self._use.failed("write", error)
+            self._health.failed(_WRITES, "write", error)
             await self._write_anew()
         except StoreError as error:
-            self._use.failed("write", error)
+            self._health.failed(_WRITES, "write", error)
         except Exception:  # a bug here must not leave everybody waiting
             log.exception("store_crashed")
         finally:
@@ -255,7 +256,7 @@ class SqlLedger:
             ours = {tenant: rows for tenant, (book, rows) in taken.items() if self._books.get(tenant) is book}
             if ours:
                 await self._database.write(ours, self._clock.wall(), self._holds(ours))
-            elif self._use.failing or self._database.touched():
+            elif self._health.failing(_READS, _WRITES) or self._database.touched():
                 await self._database.verify()
         except BaseException:
             self._dirty.update(dirty & self._books.keys())
@@ -267,7 +268,8 @@ class SqlLedger:
             book.written(rows, forget=not self._lookups)
             await pace.did(_UNITS_A_BOOK)
         self._urgent &= self._dirty
-        self._use.works()
+        self._health.works(_WRITES)
+        self._health.works(_READS)
 
     async def _take(self, dirty: Iterable[str], taken: dict[str, tuple[Book, Rows]]) -> None:
         """Put into `taken` what is to be written of each tenant."""
@@ -301,7 +303,7 @@ class SqlLedger:
                 self._dirty.add(tenant)
             await self._as_far_as_ours(self._write)
         except StoreError as error:
-            self._use.failed("write", error)
+            self._health.failed(_WRITES, "write", error)
 
     async def _take_windows(self) -> None:
         """Say again that the windows of our groups are in use."""
@@ -319,13 +321,13 @@ class SqlLedger:
     async def _stored_state(self, tenant: str) -> TenantState:
         """Return a state that is stored: pages will show it, with all that others have changed meanwhile."""
         book = self._books[tenant]
-        while tenant in self._urgent and not self._use.failing:
+        while tenant in self._urgent and not self.failing:
             await self._written()
         return book.state()
 
     async def _written(self) -> None:
         """Wait until what has changed is stored; not while the store fails."""
-        if not self._use.failing:
+        if not self.failing:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             self._wanted.set()
@@ -342,6 +344,9 @@ class SqlLedger:
         async with self._turn:
             try:
                 yield
+            except LeaseLost:
+                raise
             except StoreError as error:
-                self._use.failed("read", error)
+                self._health.failed(_READS, "read", error)
+                self._wanted.set()  # it is found out at once whether that is all that fails
                 raise

@@ -108,8 +108,16 @@ class Poller:
         self._ask_about(await self._tenants[tenant].begin(job))
         self._wake.set()
 
+    def check_ours(self, tenant: str) -> None:
+        """Make sure that what is watched of `tenant` from now on will be.
+
+        Raises:
+            TenantElsewhere: another replica may look after it now.
+        """
+        self._tenants[tenant].check_ours()
+
     def check_kept(self, tenant: str) -> None:
-        """Make sure that what is watched of `tenant` from now on will be, also after a restart; afterwards, that it is.
+        """Make sure that what is watched of `tenant` will be after a restart, too.
 
         Raises:
             TenantElsewhere: another replica may look after it now.

@@ -97,17 +97,26 @@ class Publisher:
         except LeaseEnded:
             return
 
+    def check_ours(self) -> None:
+        """Make sure that what is applied now will be written.
+
+        Raises:
+            TenantElsewhere: another replica may look after the tenant now.
+        """
+        if self._lease.held(self._group) is None:
+            raise TenantElsewhere(f"another replica looks after tenant {self._tenant} now; ask that one, or try again")
+
     def check_kept(self) -> None:
-        """Make sure that what is applied now will be stored; afterwards, that what was applied is.
+        """Make sure that what was applied is stored.
 
         Raises:
             TenantElsewhere: another replica may look after the tenant now.
             StoreError: the store fails now.
         """
+        self.check_ours()
         if self._ledger.failing:
-            raise StoreError("a restart would forget it", cure="try again when spexporter_store_up is 1")
-        if self._lease.held(self._group) is None:
-            raise TenantElsewhere(f"another replica looks after tenant {self._tenant} now; ask that one, or try again")
+            wrong = "what was asked for is not stored, and a restart would forget it"
+            raise StoreError(wrong, cure="ask again when spexporter_store_up is 1")
 
     def show(self) -> None:
         """Put the present view on the board."""

@@ -124,8 +124,16 @@ class TenantPolling:
         self.show()
         return self._left_to_ask([job.key])
 
+    def check_ours(self) -> None:
+        """Make sure that what is watched from now on will be.
+
+        Raises:
+            TenantElsewhere: another replica may look after the tenant now.
+        """
+        self._publisher.check_ours()
+
     def check_kept(self) -> None:
-        """Make sure that what is watched from now on will be, also after a restart; afterwards, that it is.
+        """Make sure that what is watched will be after a restart, too.
 
         Raises:
             TenantElsewhere: another replica may look after the tenant now.

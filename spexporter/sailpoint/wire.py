@@ -19,6 +19,7 @@ import msgspec
 from spexporter.domain.job import JobKey, JobState, Observation, shared
 from spexporter.domain.result import ImportReport, ImportResult, Texts, TypeCounts
 from spexporter.sailpoint.fields import (
+    LONGEST_OBJECT_TYPE,
     LONGEST_TEXT,
     Items,
     Object,
@@ -187,7 +188,7 @@ def _counted(fields: Object, by_type: dict[str, dict[str, Items]]) -> ImportResu
 
 
 def decode_object_types(body: bytes) -> frozenset[str]:
-    """Decode the answer of config-objects: the object types that the tenant knows.
+    """Decode the answer of config-objects: the object types that the tenant knows, but for what can be none.
 
     Raises:
         Unreadable: not a JSON list.
@@ -196,7 +197,7 @@ def decode_object_types(body: bytes) -> frozenset[str]:
         read_text(read_object(raw, "an object configuration"), "objectType", ignore)
         for raw in decode(body, Items, "a list")
     )
-    return frozenset(name for name in types if name)
+    return frozenset(name for name in types if name and len(name) <= LONGEST_OBJECT_TYPE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from spexporter.web.answers import STATES, JobAnswer, JobsAnswer, TenantsAnswer,
 from spexporter.web.body import parse_job, read_body
 from spexporter.web.known import Known
 from spexporter.web.openapi import document
-from spexporter.web.refusal import ErrorAnswer, Refusal, some, would_be_right
+from spexporter.web.refusal import ErrorAnswer, Refusal, some, tried_elsewhere, would_be_right
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -104,7 +104,7 @@ class Api:
         return web.Response(status=204)
 
     async def _openapi(self, _request: web.Request) -> web.Response:
-        return _json(200, document([view.tenant for view in self._known.views()]))
+        return _json(200, document([*(view.tenant for view in self._known.views()), *self._known.elsewhere()]))
 
     def _check_allowed(self) -> None:
         if not self._lifecycle:
@@ -131,9 +131,7 @@ def _answering(handle: Handler) -> Handler:
         except (WatchError, StoreError) as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
             response = _refused(Refusal(status, _in_words(error)))
-            if isinstance(error, TenantElsewhere):
-                response.force_close()  # the next connection may be to the replica that has it
-            return response
+            return tried_elsewhere(response) if isinstance(error, TenantElsewhere) else response
 
     return answer
 
@@ -168,7 +166,7 @@ def _in_words(error: WatchError | StoreError) -> str:
         case UnknownTenant():
             return f"{error}; {would_be_right(error.tenant, error.known)}"
         case StoreError():
-            return f"the store fails now, and what it cannot keep is not taken: {error.message}; {error.cure}"
+            return f"the store fails now: {error.message}; {error.cure}"
         case _:
             return str(error)
 

@@ -62,9 +62,10 @@ class Known:
         views = {view.tenant: view for view in self.views()}
         if tenant in views:
             return views[tenant]
-        watcher = self._others().get(tenant)
+        others = self._others()
+        watcher = others.get(tenant)
         if watcher is None:
-            raise UnknownTenant(tenant, tuple(views))
+            raise UnknownTenant(tenant, tuple(dict.fromkeys((*views, *others))))
         if not watcher:
             raise TenantElsewhere(f"no replica watches tenant {tenant} yet; try again")
         raise TenantElsewhere(f"another replica ({watcher}) watches tenant {tenant} now; ask that one, or try again")

@@ -16,6 +16,7 @@ from spexporter.domain.view import TenantView
 from spexporter.exposition.families import COUNTER_FAMILIES
 from spexporter.exposition.negotiate import accepts_gzip, choose_form
 from spexporter.exposition.page import Page, Rendered, Wanted
+from spexporter.web.refusal import tried_elsewhere
 from spexporter.web.rounds import Rounds
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -46,9 +47,9 @@ class MetricsPage:
         try:
             self._find(tenant)
         except UnknownTenant:
-            return web.Response(status=404, text="There is no such tenant here; /sd lists all of them.\n")
+            return web.Response(status=404, text="There is no such tenant; /sd lists those of this exporter.\n")
         except TenantElsewhere as error:
-            return web.Response(status=503, text=f"{error}\n")
+            return tried_elsewhere(web.Response(status=503, text=f"{error}\n"))
         return await self._answer(request, tenant)
 
     async def targets(self, request: web.Request) -> web.Response:

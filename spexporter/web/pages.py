@@ -14,7 +14,7 @@ from spexporter.web.joblist import OPERATIONS, SORTS, Query, select
 from spexporter.web.known import Known
 from spexporter.web.notices import Notices
 from spexporter.web.overview import TENANTS, attention, by_need, config_row, in_trouble, states, verdict
-from spexporter.web.refusal import would_be_right
+from spexporter.web.refusal import tried_elsewhere, would_be_right
 from spexporter.web.render import Templates
 from spexporter.web.timeline import timeline
 from spexporter.web.troubles import trouble_rows
@@ -119,7 +119,7 @@ class Pages:
         return await self._without(404, "There is nothing here", words, depth)
 
     async def _elsewhere(self, error: TenantElsewhere, *, depth: int) -> web.Response:
-        return await self._without(503, "That is not here now", str(error), depth)
+        return tried_elsewhere(await self._without(503, "That is not here now", str(error), depth))
 
     async def _without(self, status: int, heading: str, words: str, depth: int) -> web.Response:
         facts = {"heading": heading, "words": words, **_times(self._known.now())}

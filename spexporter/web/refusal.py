@@ -5,6 +5,7 @@ import heapq
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
+from aiohttp import web
 
 
 class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +29,13 @@ class Refusal(Exception):
         super().__init__(error)
         self.status = status
         self.answer = ErrorAnswer(error, mistakes)
+
+
+def tried_elsewhere(response: web.Response) -> web.Response:
+    """Let whoever asks for another replica's tenant try again, over a connection that may be to that one."""
+    response.headers["Retry-After"] = "5"
+    response.force_close()
+    return response
 
 
 def would_be_right(word: str, known: Collection[str]) -> str:

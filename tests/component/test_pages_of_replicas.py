@@ -78,8 +78,10 @@ async def test_replica_without_tenants_does_not_say_that_there_are_none(pages: s
 )
 async def test_page_of_a_tenant_or_a_job_says_who_watches_it(pages: str, path: str, tenant: str, words: str) -> None:
     """To say that there is none would be wrong: it may be any moment here."""
-    status, text = await read(pages + path.format(tenant))
-    assert (status, words in text) == (503, True)
+    async with aiohttp.ClientSession() as http, http.get(pages + path.format(tenant)) as response:
+        told, text = response.headers, " ".join((await response.text()).split())
+        assert (response.status, told["Retry-After"], told["Connection"]) == (503, "5", "close")
+    assert words in text
     assert "nothing here" not in text
 
 

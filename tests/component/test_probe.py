@@ -73,8 +73,8 @@ async def test_a_probe_shows_counters_where_they_began_first() -> None:
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("/probe?tenant=nobody", 404, "There is no such tenant here; /sd lists all of them."),
-        ("/probe?tenant=", 404, "There is no such tenant here; /sd lists all of them."),
+        ("/probe?tenant=nobody", 404, "There is no such tenant; /sd lists those of this exporter."),
+        ("/probe?tenant=", 404, "There is no such tenant; /sd lists those of this exporter."),
         ("/probe", 400, "Which tenant? Ask for /probe?tenant=NAME; /sd lists all of them."),
     ],
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from spexporter.domain.errors import StoreError
-from spexporter.domain.ports import Group
+from spexporter.domain.ports import Group, Owner
 from spexporter.ledger.leases import Claimed, Free, Lapsed, Seen
 from tests.support.clock import FakeClock
 
@@ -234,10 +234,10 @@ class ModelTable:
 
         await self._wire.carry(act)
 
-    async def owners(self) -> dict[Group, str]:
-        def act() -> dict[Group, str]:
+    async def owners(self) -> dict[Group, Owner]:
+        def act() -> dict[Group, Owner]:
             return {
-                group: self._store.replicas[lease.owner][0]
+                group: Owner(lease.owner, self._store.replicas[lease.owner][0])
                 for group, lease in self._store.leases.items()
                 if lease.owner in self._store.replicas
             }

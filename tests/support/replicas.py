@@ -494,7 +494,7 @@ class Replicas:
     def right_alerts(self) -> set[Alert]:
         """Return the alerts that must, or may, fire: about what has failed, been cancelled or been lost."""
         told: Mapping[str, object] = self.simulator.truth_of_jobs()
-        right: set[Alert] = set()
+        right = {Alert("SPExporterReplicasDiffer", "")}  # each has ports of its own
         for tenant, types in told["totals"]["ended"].items():  # type: ignore[index]  # JSON
             for counts in types.values():
                 right |= {Alert(name, tenant) for kind, name in _ABOUT_RESULTS.items() if counts[kind]}

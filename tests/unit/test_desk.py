@@ -20,6 +20,9 @@ class SlowPoller:
         await self.may.wait()
         self.begun[job.key] = Job(job)
 
+    def check_ours(self, _tenant: str) -> None:
+        """See `Poller.check_ours`."""
+
     def check_kept(self, _tenant: str) -> None:
         """See `Poller.check_kept`."""
 

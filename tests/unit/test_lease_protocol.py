@@ -84,14 +84,15 @@ class Fleet:
         self._store = store
         self._wire = wire
 
-    store_fails = False
-
     @property
     def tenants(self) -> Collection[str]:
         return [str(group) for group in self.books]
 
     def costs(self) -> dict[Group, float]:
         return dict.fromkeys(self.books, 1.0)
+
+    def store_fails(self) -> bool:
+        return False
 
     def halt(self) -> None:
         """Nothing is under way for longer than a rule lasts."""

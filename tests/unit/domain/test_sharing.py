@@ -54,3 +54,10 @@ def test_a_group_that_costs_more_than_a_share_stays() -> None:
     mine = {"large": 100.0, "small": 1.0}
     assert surplus({"r1": 101.0, "r2": 0.0}, mine, "r1") == ["small"]
     assert surplus({"r1": 100.0, "r2": 1.0}, {"large": 100.0}, "r1") == []
+
+
+def test_what_stays_weighs_and_does_not_move() -> None:
+    """Others do not know it: what they know makes up for it."""
+    mine = {f"g{number}": 1.0 for number in range(10)}
+    stay = ["g0", "g1", "g2", "g3"]
+    assert surplus({"r1": 10.0, "r2": 0.0}, mine, "r1", stay=stay) == ["g4", "g5", "g6", "g7", "g8"]

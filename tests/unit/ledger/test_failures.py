@@ -14,7 +14,6 @@ from spexporter.domain.errors import StoreError
 from spexporter.domain.job import JobState, WatchedJob
 from spexporter.domain.ports import Change, Group, StoredWindow
 from spexporter.ledger import database
-from spexporter.ledger.health import Use
 from tests.support.clock import START_WALL_S as NOW_S
 from tests.support.clock import FakeClock
 from tests.support.ledgers import (
@@ -111,12 +110,11 @@ async def test_locked_by_another_program_for_a_while(store: SqliteBench) -> None
 
 async def test_a_store_works_when_it_does_for_all_that_use_it(store: SqliteBench) -> None:
     """Leases are renewed in the same database: what the ledger writes well meanwhile tells nothing of that."""
-    renewal = Use(store.health)
     with told_once(store):
-        renewal.failed("write", StoreError("store cannot be reached", cure="look at it"))
+        store.health.failed("renewal", "write", StoreError("store cannot be reached", cure="look at it"))
         await go_on(store)
-        assert (store.watch.up, renewal.failing) == (False, True)
-        renewal.works()
+        assert (store.watch.up, store.health.failing("renewal")) == (False, True)
+        store.health.works("renewal")
     await agrees(store)
 
 

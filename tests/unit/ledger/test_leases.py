@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from spexporter.domain.ports import Group
+from spexporter.domain.ports import Group, Owner
 from spexporter.ledger.leases import Lapsed, LeaseTable
 from spexporter.ledger.postgres import PostgresDatabase, PostgresServer
 from tests.support.clock import FakeClock
@@ -89,7 +89,7 @@ async def test_whose_time_is_over_loses_all_and_cannot_renew(bench: Bench) -> No
     claimed = await table.claim("r2", [A, B])
     assert {group: each.schedule for group, each in claimed.items()} == {A: None, B: None}
     assert all(9.0 < each.free_for_s < LEASE_S for each in claimed.values())
-    assert await table.owners() == {A: "two", B: "two"}
+    assert await table.owners() == {A: Owner("r2", "two"), B: Owner("r2", "two")}
 
 
 async def test_a_replica_in_time_renews(bench: Bench) -> None:
