@@ -17,6 +17,18 @@ from tests.support.clock import FakeClock
 T = TypeVar("T")
 
 
+class Ids:
+    """What replicas are known by, the same in each run of the same steps: what is shared out depends on their order."""
+
+    given = 0
+
+    @classmethod
+    def token_hex(cls, _: int) -> str:
+        """See `secrets.token_hex`."""
+        cls.given += 1
+        return f"{cls.given:016x}"
+
+
 @dataclass(frozen=True)
 class Rules:
     """What the store and its replicas keep to."""

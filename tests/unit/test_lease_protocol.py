@@ -24,24 +24,12 @@ from spexporter.ledger.replica import Replica
 from spexporter.share import Share
 from spexporter.telemetry import Telemetry
 from tests.support.clock import FakeClock, settle
-from tests.support.leasemodel import Counted, ModelTable, Rules, Store, Wire
+from tests.support.leasemodel import Counted, Ids, ModelTable, Rules, Store, Wire
 
 LEASE_S = 3.0
 GROUPS = tuple(Group(name) for name in ("a", "b", "c"))
 COUNT = 3
 numbers = st.integers(0, COUNT - 1)
-
-
-class Ids:
-    """What replicas are known by, the same in each run of the same steps: what is shared out depends on their order."""
-
-    given = 0
-
-    @classmethod
-    def token_hex(cls, _: int) -> str:
-        """See `secrets.token_hex`."""
-        cls.given += 1
-        return f"{cls.given:016x}"
 
 
 @pytest.fixture(autouse=True)

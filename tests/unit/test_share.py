@@ -17,7 +17,7 @@ from spexporter.ledger.replica import Replica
 from spexporter.share import Share
 from spexporter.telemetry import Telemetry
 from tests.support.clock import FakeClock
-from tests.support.leasemodel import ModelTable, Store, Wire
+from tests.support.leasemodel import Ids, ModelTable, Store, Wire
 
 LEASE_S = 15.0
 
@@ -84,18 +84,6 @@ class Member:
                 more = await self.share._round()  # noqa: SLF001 - a round is what it does again and again
             except StoreError:
                 return
-
-
-class Ids:
-    """Ids of replicas, always the same ones."""
-
-    given = 0
-
-    @classmethod
-    def token_hex(cls, _: int) -> str:
-        """See `secrets.token_hex`."""
-        cls.given += 1
-        return f"{cls.given:016x}"
 
 
 @pytest.fixture(autouse=True)
