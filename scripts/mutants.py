@@ -34,6 +34,7 @@ _FUNCTIONS = {
     "count_over_time": ("sum_over_time", "present_over_time"),
     "clamp_max": ("clamp_min",),
     "present_over_time": (),
+    "quantile_over_time": (),
     "absent": (),
     "time": (),
 }
