@@ -15,7 +15,7 @@ from spexporter.domain.result import ImportResult, TypeCounts
 from spexporter.domain.values import replace
 from spexporter.sailpoint.fields import Unreadable
 from spexporter.sailpoint.resultstream import ResultStream
-from spexporter.sailpoint.wire import decode_result
+from spexporter.sailpoint.wire import decode_object_types, decode_result
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -126,6 +126,12 @@ def test_name_far_longer_than_any_object_type_is_none(characters: int, *, readab
         ImportResult({"X" * characters: TypeCounts(errors=1), "SOURCE": TypeCounts()}) if readable else "unreadable"
     )
     assert (whole(body), streamed(body, [10, 5000])) == (result, result)
+
+
+def test_such_a_name_is_none_among_the_types_that_a_tenant_knows() -> None:
+    """Each of those gets counters, too; the others are known all the same."""
+    body = json.dumps([{"objectType": name} for name in ("SOURCE", "X" * 128, "Y" * 129)]).encode()
+    assert decode_object_types(body) == {"SOURCE", "X" * 128}
 
 
 LONG = [{"key": None, "text": f"Object [{number}, name]"} for number in range(3000)]
