@@ -7,11 +7,18 @@ same expectations. `Rules` takes rules of the protocol away, so that tests can s
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 from spexporter.domain.errors import StoreError
+from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Group, Owner
+from spexporter.exposition.ownfamilies import OWN_FAMILIES
+from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.leases import Claimed, Free, Lapsed, Seen
+from spexporter.ledger.replica import Replica
+from spexporter.share import Share
+from spexporter.telemetry import Telemetry
 from tests.support.clock import FakeClock
 
 T = TypeVar("T")
@@ -255,3 +262,24 @@ class ModelTable:
             }
 
         return await self._wire.carry(act)
+
+
+def sharing(
+    store: Store,
+    wire: Wire,
+    fleet: Any,  # noqa: ANN401 - stands for fleet and files
+    name: str,
+    kind: type[Replica] = Replica,
+) -> tuple[Replica, Share]:
+    """Return a replica of that kind which asks the store by `wire`, and what shares for it with `fleet`."""
+    telemetry = Telemetry(OWN_FAMILIES)
+    replica = kind(
+        cast("Any", SimpleNamespace(owner="", prepare=lambda: wire.carry(lambda: None), begin=lambda _: None)),
+        cast("Any", ModelTable(store, wire)),
+        health=StoreHealth(telemetry, store.clock),
+        name=name,
+        lease_s=store.lease_s,
+        clock=store.clock,
+    )
+    liveness = Liveness((), None)
+    return replica, Share(replica, fleet, fleet, telemetry=telemetry, liveness=liveness, clock=store.clock)

@@ -6,8 +6,7 @@ Two owners at once, a lost count and a tenant that nobody watches are found with
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -15,16 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from spexporter.domain.errors import StoreError
-from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import Group
-from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.ledger import replica
-from spexporter.ledger.health import StoreHealth
 from spexporter.ledger.replica import Replica
-from spexporter.share import Share
-from spexporter.telemetry import Telemetry
 from tests.support.clock import FakeClock, settle
-from tests.support.leasemodel import Counted, Ids, ModelTable, Rules, Store, Wire
+from tests.support.leasemodel import Counted, Ids, Rules, Store, Wire, sharing
 
 LEASE_S = 3.0
 GROUPS = tuple(Group(name) for name in ("a", "b", "c"))
@@ -111,27 +105,9 @@ class Member:
         self.fleet = Fleet(store, self.wire)
         rules = store.rules
         kind = TrustingReplica if not rules.own_clock else Replica if rules.no_return else ReturningReplica
-        database = SimpleNamespace(owner="", prepare=lambda: self.wire.carry(lambda: None), begin=lambda _: None)
-        table = ModelTable(store, self.wire)
         name = f"replica-{number}-{life}"
-        telemetry = Telemetry(OWN_FAMILIES)
-        self.replica = kind(
-            cast("Any", database),
-            cast("Any", table),
-            health=StoreHealth(telemetry, store.clock),
-            name=name,
-            lease_s=LEASE_S,
-            clock=store.clock,
-        )
+        self.replica, self.share = sharing(store, self.wire, self.fleet, name, kind)
         self.fleet.replica = self.replica
-        self.share = Share(
-            self.replica,
-            cast("Any", self.fleet),
-            cast("Any", self.fleet),
-            telemetry=telemetry,
-            liveness=Liveness((), None),
-            clock=store.clock,
-        )
         self.tasks: dict[str, asyncio.Task[object]] = {}
         self.paused = False
         self.lived: set[str] = set()

@@ -1,23 +1,15 @@
 """How a replica shares groups when something of one cannot be read, or others do not know it."""
 
 from collections.abc import Collection, Iterable
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
 from spexporter.domain.errors import StoreError
-from spexporter.domain.liveness import Liveness
 from spexporter.domain.ports import NOTHING, Group, Queued
 from spexporter.domain.schedule import Target, TargetKind
-from spexporter.exposition.ownfamilies import OWN_FAMILIES
 from spexporter.ledger import replica
-from spexporter.ledger.health import StoreHealth
-from spexporter.ledger.replica import Replica
-from spexporter.share import Share
-from spexporter.telemetry import Telemetry
 from tests.support.clock import FakeClock
-from tests.support.leasemodel import Ids, ModelTable, Store, Wire
+from tests.support.leasemodel import Ids, Store, Wire, sharing
 
 LEASE_S = 15.0
 
@@ -30,7 +22,7 @@ class Fleet:
         self.running: set[Group] = set()
         self.unreadable: set[Group] = set()
         self.unwritable = False
-        self.replica: Replica
+        self.replica: replica.Replica
 
     @property
     def tenants(self) -> Collection[str]:
@@ -54,25 +46,8 @@ class Member:
 
     def __init__(self, store: Store, name: str, groups: Iterable[str]) -> None:
         self.fleet = Fleet(groups)
-        telemetry = Telemetry(OWN_FAMILIES)
-        database = SimpleNamespace(owner="", prepare=_nothing, begin=lambda _: None)
-        self.replica = Replica(
-            cast("Any", database),
-            cast("Any", ModelTable(store, Wire(at_once=True))),
-            health=StoreHealth(telemetry, store.clock),
-            name=name,
-            lease_s=LEASE_S,
-            clock=store.clock,
-        )
+        self.replica, self.share = sharing(store, Wire(at_once=True), self.fleet, name)
         self.fleet.replica = self.replica
-        self.share = Share(
-            self.replica,
-            cast("Any", self.fleet),
-            cast("Any", self.fleet),
-            telemetry=telemetry,
-            liveness=Liveness((), None),
-            clock=store.clock,
-        )
 
     async def goes_on(self) -> None:
         """Renew, and do all that is to be done now, as far as it can be."""
@@ -89,10 +64,6 @@ class Member:
 @pytest.fixture(autouse=True)
 def known_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica, "secrets", Ids)
-
-
-async def _nothing() -> None:
-    return
 
 
 async def pass_time(store: Store, *members: Member, by_s: float) -> None:
